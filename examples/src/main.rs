@@ -1,0 +1,2 @@
+//! The `patchkit` command-line tool.
+fn main() {}

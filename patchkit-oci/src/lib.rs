@@ -1,0 +1,1 @@
+//! Images wherever they live, and what is attached to them.

@@ -1,0 +1,1 @@
+//! Prove, decide, release, remember.

@@ -1,0 +1,1 @@
+//! What is installed, what is vulnerable, what would fix it, and the fix itself.
