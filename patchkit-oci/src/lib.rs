@@ -1,6 +1,8 @@
 //! Images wherever they live, and what is attached to them.
 
 mod file;
+mod layout;
 mod scratch;
 
+pub use layout::{Collected, IndexFile, Layout, ParseLayoutError, Store, parse_marker};
 pub use scratch::FolderScratch;
