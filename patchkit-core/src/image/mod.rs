@@ -96,11 +96,8 @@ impl Image {
     ) -> Result<Self> {
         let manifest = Manifest::parse(&manifest)?;
         let blob = |descriptor: &Descriptor| {
-            let source = RegistryBlob {
-                registry: registry.clone(),
-                repository: repository.clone(),
-                digest: descriptor.digest,
-            };
+            let source =
+                RegistryBlob { registry: registry.clone(), repository: repository.clone(), digest: descriptor.digest };
             Blob::new(descriptor.clone(), Arc::new(source))
         };
         let config = blob(manifest.config());
