@@ -5,6 +5,8 @@
 
 pub mod attestation;
 pub mod blob;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 pub mod memory;
 pub mod port;
 
@@ -41,7 +43,7 @@ pub use pipeline::Pipeline;
 pub use plan::{Application, Change, Download, Note, NoteClass, Plan, Unfixable, UnfixableReason};
 pub use platform::{ParsePlatformError, Platform};
 pub use port::{
-    Action, Command, Current, DeleteManifest, Deployer, Entry, Exit, Gate, Identity, Ledger, Limits, ListTags,
+    Action, Command, Current, DeleteManifest, Deployer, Entry, Exit, Gate, Identity, Ledger, LimitKind, Limits, ListTags,
     ManifestBytes, Mount, Network, Observation, Outcome, Patcher, Plugin, PluginInfo, PutManifest, Record,
     ReferrersFilter, Registry, Runtime, Sample, Scanner, Signal, Signature, Signer, Telemetry, Verifier, Window,
 };
