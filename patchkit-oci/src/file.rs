@@ -38,48 +38,27 @@ impl FilePart {
     pub(crate) fn range(&self, range: ByteRange) -> Result<Self> {
         let end = range.end.unwrap_or(self.len).min(self.len);
         if range.start > self.len || end < range.start {
-            let wanted = range
-                .end
-                .map_or("the end".to_owned(), |end| end.to_string());
-            return Err(Error::invalid(format!(
-                "bytes {} to {wanted} of {} bytes",
-                range.start, self.len
-            )));
+            let wanted = range.end.map_or("the end".to_owned(), |end| end.to_string());
+            return Err(Error::invalid(format!("bytes {} to {wanted} of {} bytes", range.start, self.len)));
         }
-        Ok(Self {
-            start: self.start + range.start,
-            len: end - range.start,
-            ..self.clone()
-        })
+        Ok(Self { start: self.start + range.start, len: end - range.start, ..self.clone() })
     }
 
     /// Reads all of it into memory, up to a limit in bytes. Blocks.
     pub(crate) fn read(&self, limit: u64) -> Result<Bytes> {
         if self.len > limit {
-            return Err(Error::unsupported(format!(
-                "{} bytes, more than {limit}",
-                self.len
-            )));
+            return Err(Error::unsupported(format!("{} bytes, more than {limit}", self.len)));
         }
-        let mut bytes = vec![
-            0;
-            usize::try_from(self.len)
-                .map_err(|_| Error::unsupported("too large to read"))?
-        ];
-        self.file
-            .read_exact_at(&mut bytes, self.start)
-            .map_err(broken)?;
+        let mut bytes = vec![0; usize::try_from(self.len).map_err(|_| Error::unsupported("too large to read"))?];
+        self.file.read_exact_at(&mut bytes, self.start).map_err(broken)?;
         Ok(bytes.into())
     }
 
     /// Reads some bytes at an offset into it: fewer only at its end. Blocks.
     pub(crate) fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         let left = self.len.saturating_sub(offset);
-        let wanted = buffer
-            .len()
-            .min(usize::try_from(left).unwrap_or(usize::MAX));
-        self.file
-            .read_exact_at(&mut buffer[..wanted], self.start + offset)?;
+        let wanted = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        self.file.read_exact_at(&mut buffer[..wanted], self.start + offset)?;
         Ok(wanted)
     }
 
@@ -93,15 +72,8 @@ impl FilePart {
                 if left.len == 0 {
                     return Ok(None);
                 }
-                let piece = Self {
-                    len: left.len.min(PIECE),
-                    ..left.clone()
-                };
-                left = Self {
-                    start: left.start + piece.len,
-                    len: left.len - piece.len,
-                    ..left
-                };
+                let piece = Self { len: left.len.min(PIECE), ..left.clone() };
+                left = Self { start: left.start + piece.len, len: left.len - piece.len, ..left };
                 let bytes = blocking(move || piece.read(PIECE)).await?;
                 Ok(Some((bytes, left)))
             }
@@ -117,9 +89,7 @@ fn broken(error: io::Error) -> Error {
 }
 
 /// Runs what blocks on a thread where it may.
-pub(crate) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
@@ -132,13 +102,9 @@ pub(crate) fn on(path: &Path) -> impl Fn(io::Error) -> Error + '_ {
     move |error| {
         let kind = match error.kind() {
             io::ErrorKind::NotFound => ErrorKind::NotFound,
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                ErrorKind::Denied
-            }
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => ErrorKind::Denied,
             _ => ErrorKind::Unexpected,
         };
-        Error::new(kind, error.to_string())
-            .on(path.display())
-            .because(error)
+        Error::new(kind, error.to_string()).on(path.display()).because(error)
     }
 }

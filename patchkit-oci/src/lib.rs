@@ -3,6 +3,8 @@
 mod file;
 mod layout;
 mod scratch;
+mod sign;
 
 pub use layout::{Collected, IndexFile, Layout, ParseLayoutError, Store, parse_marker};
 pub use scratch::FolderScratch;
+pub use sign::{LocalKey, SigstoreBundle, verify};

@@ -8,9 +8,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use patchkit_core::{
-    BlobSource, ByteRange, ByteStream, Context, Error, Repository, Result, Scratch, ScratchWriter,
-};
+use patchkit_core::{BlobSource, ByteRange, ByteStream, Context, Error, Repository, Result, Scratch, ScratchWriter};
 
 use crate::file::{self, FilePart};
 
@@ -56,11 +54,9 @@ impl FolderScratch {
 
 impl Scratch for FolderScratch {
     fn create(&self) -> Result<Box<dyn ScratchWriter>> {
-        let file = tempfile::tempfile_in(&self.0)
-            .map_err(|error| file::on(&self.0)(error).during("open scratch space"))?;
-        Ok(Box::new(FolderWriter(BufWriter::with_capacity(
-            BUFFER, file,
-        ))))
+        let file =
+            tempfile::tempfile_in(&self.0).map_err(|error| file::on(&self.0)(error).during("open scratch space"))?;
+        Ok(Box::new(FolderWriter(BufWriter::with_capacity(BUFFER, file))))
     }
 }
 
@@ -78,20 +74,13 @@ impl Write for FolderWriter {
 
 impl ScratchWriter for FolderWriter {
     fn finish(self: Box<Self>) -> Result<Arc<dyn BlobSource>> {
-        let file = self
-            .0
-            .into_inner()
-            .map_err(|error| unwritten(error.into_error()))?;
-        Ok(Arc::new(ScratchFile(
-            FilePart::whole(file).map_err(unwritten)?,
-        )))
+        let file = self.0.into_inner().map_err(|error| unwritten(error.into_error()))?;
+        Ok(Arc::new(ScratchFile(FilePart::whole(file).map_err(unwritten)?)))
     }
 }
 
 fn unwritten(error: io::Error) -> Error {
-    Error::unexpected(format!("cannot keep what was written: {error}"))
-        .during("write scratch space")
-        .because(error)
+    Error::unexpected(format!("cannot keep what was written: {error}")).during("write scratch space").because(error)
 }
 
 #[derive(Debug)]
@@ -126,34 +115,13 @@ mod tests {
         let bytes: Vec<u8> = (0..2_000_003_u32).map(|i| (i % 251) as u8).collect();
         let source = written(folder.path(), &bytes);
         let cx = Context::new();
-        assert_eq!(
-            source
-                .open(ByteRange::FULL, &cx)
-                .await
-                .unwrap()
-                .collect(1 << 30)
-                .await
-                .unwrap(),
-            bytes
-        );
-        for (start, end) in [
-            (0, Some(1)),
-            (1_999_999, None),
-            (524_287, Some(1_048_577)),
-            (7, Some(u64::MAX)),
-            (2_000_003, None),
-        ] {
+        assert_eq!(source.open(ByteRange::FULL, &cx).await.unwrap().collect(1 << 30).await.unwrap(), bytes);
+        for (start, end) in
+            [(0, Some(1)), (1_999_999, None), (524_287, Some(1_048_577)), (7, Some(u64::MAX)), (2_000_003, None)]
+        {
             let range = ByteRange { start, end };
-            let part = source
-                .open(range, &cx)
-                .await
-                .unwrap()
-                .collect(1 << 30)
-                .await
-                .unwrap();
-            let end = end.map_or(bytes.len(), |end| {
-                bytes.len().min(usize::try_from(end).unwrap())
-            });
+            let part = source.open(range, &cx).await.unwrap().collect(1 << 30).await.unwrap();
+            let end = end.map_or(bytes.len(), |end| bytes.len().min(usize::try_from(end).unwrap()));
             assert_eq!(part, bytes[usize::try_from(start).unwrap()..end]);
         }
     }
@@ -162,18 +130,8 @@ mod tests {
     async fn a_range_after_the_end_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let source = written(folder.path(), b"hello");
-        let range = ByteRange {
-            start: 6,
-            end: None,
-        };
-        assert_eq!(
-            source
-                .open(range, &Context::new())
-                .await
-                .unwrap_err()
-                .kind(),
-            ErrorKind::Invalid
-        );
+        let range = ByteRange { start: 6, end: None };
+        assert_eq!(source.open(range, &Context::new()).await.unwrap_err().kind(), ErrorKind::Invalid);
     }
 
     #[test]

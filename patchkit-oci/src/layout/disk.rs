@@ -11,7 +11,8 @@ use std::{
 };
 
 use bytes::Bytes;
-use patchkit_core::{Digest, Error, Result};
+use futures::StreamExt;
+use patchkit_core::{Blob, Context, Digest, Error, Result};
 use tempfile::NamedTempFile;
 use tokio::{sync::mpsc, task::JoinHandle};
 
@@ -51,10 +52,7 @@ impl Lock {
 
 /// A new hidden file, locked. The layout's lock keeps it from being taken for left over before it is.
 pub(super) fn hidden(root: &Path, _lock: &Lock) -> Result<NamedTempFile> {
-    let file = tempfile::Builder::new()
-        .prefix(HIDDEN)
-        .tempfile_in(root)
-        .map_err(on(root))?;
+    let file = tempfile::Builder::new().prefix(HIDDEN).tempfile_in(root).map_err(on(root))?;
     file.as_file().lock().map_err(on(root))?;
     Ok(file)
 }
@@ -63,13 +61,9 @@ pub(super) fn hidden(root: &Path, _lock: &Lock) -> Result<NamedTempFile> {
 pub(super) fn publish(file: NamedTempFile, to: &Path) -> Result<()> {
     let parent = to.parent().expect("a file in a layout has a folder");
     fs::create_dir_all(parent).map_err(on(parent))?;
-    set_public(file.as_file())
-        .and_then(|()| file.as_file().sync_all())
-        .map_err(on(to))?;
+    set_public(file.as_file()).and_then(|()| file.as_file().sync_all()).map_err(on(to))?;
     file.persist(to).map_err(|error| on(to)(error.error))?;
-    File::open(parent)
-        .and_then(|folder| folder.sync_all())
-        .map_err(on(parent))
+    File::open(parent).and_then(|folder| folder.sync_all()).map_err(on(parent))
 }
 
 /// Temporary files are made for their owner alone; a layout is for whoever may enter its folder.
@@ -106,23 +100,14 @@ fn remove_unlocked(path: &Path) -> io::Result<()> {
     });
     // Its writer may have been done with it just now, or its reader may not have the right to remove it.
     match removed {
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied
-            ) =>
-        {
-            Ok(())
-        }
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => Ok(()),
         other => other,
     }
 }
 
 /// Where a blob lies.
 pub(super) fn blob_path(root: &Path, digest: &Digest) -> PathBuf {
-    root.join("blobs")
-        .join(digest.algorithm().as_str())
-        .join(digest.hex())
+    root.join("blobs").join(digest.algorithm().as_str()).join(digest.hex())
 }
 
 /// Writes pieces to a file on a thread of its own, so that reading the next piece goes on meanwhile.
@@ -136,10 +121,7 @@ impl Sink {
     /// Starts writing to a file, which is removed unless [`finish`](Self::finish) gives it back.
     pub(crate) fn new(file: NamedTempFile) -> Self {
         let (pieces, received) = mpsc::channel(WAITING);
-        Self {
-            pieces,
-            file: tokio::task::spawn_blocking(|| drain(received, file)),
-        }
+        Self { pieces, file: tokio::task::spawn_blocking(|| drain(received, file)) }
     }
 
     /// Writes a piece. An error on the way is told by [`finish`](Self::finish): says whether to go on.
@@ -147,19 +129,27 @@ impl Sink {
         self.pieces.send(piece).await.is_ok()
     }
 
+    /// Writes a blob, checked. Nothing of what was written counts where this fails.
+    pub(crate) async fn copy(&self, blob: &Blob, cx: &Context) -> Result<()> {
+        let mut pieces = blob.open(cx).await?;
+        while let Some(piece) = cx.guard(async { pieces.next().await.transpose() }).await? {
+            if !self.write(piece).await {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// Waits until everything is written.
     pub(crate) async fn finish(self) -> Result<NamedTempFile> {
         drop(self.pieces);
-        self.file
-            .await
-            .map_err(|error| Error::unexpected("the writer stopped").because(error))?
+        self.file.await.map_err(|error| Error::unexpected("the writer stopped").because(error))?
     }
 }
 
 fn drain(mut pieces: mpsc::Receiver<Bytes>, mut file: NamedTempFile) -> Result<NamedTempFile> {
     while let Some(piece) = pieces.blocking_recv() {
-        file.write_all(&piece)
-            .map_err(|error| file::on(file.path())(error))?;
+        file.write_all(&piece).map_err(|error| file::on(file.path())(error))?;
     }
     Ok(file)
 }

@@ -41,19 +41,13 @@ impl Document {
     /// Reads a manifest that came with a media type, which must be what it says itself.
     pub(crate) fn of(manifest: &ManifestBytes) -> Result<Self> {
         if manifest.bytes.len() as u64 > MAX_MANIFEST {
-            let message = format!(
-                "manifest of {} bytes, more than {MAX_MANIFEST}",
-                manifest.bytes.len()
-            );
+            let message = format!("manifest of {} bytes, more than {MAX_MANIFEST}", manifest.bytes.len());
             return Err(Error::unsupported(message));
         }
         let document = Self::parse(&manifest.bytes)?;
         let found = document.media_type()?;
         if found != manifest.media_type {
-            let message = format!(
-                "manifest: it is {found}, but came as {}",
-                manifest.media_type
-            );
+            let message = format!("manifest: it is {found}, but came as {}", manifest.media_type);
             return Err(Error::corrupt(message));
         }
         Ok(document)
@@ -61,10 +55,7 @@ impl Document {
 
     /// The media type that it names, or that follows from its shape where it names none, as OCI allows.
     pub(crate) fn media_type(&self) -> Result<MediaType> {
-        let (image, index) = (
-            self.config.is_some() && self.layers.is_some(),
-            self.manifests.is_some(),
-        );
+        let (image, index) = (self.config.is_some() && self.layers.is_some(), self.manifests.is_some());
         match (&self.media_type, image, index) {
             (Some(named), true, false) if named.is_manifest() => Ok(named.clone()),
             (Some(named), false, true) if named.is_index() => Ok(named.clone()),
@@ -73,19 +64,13 @@ impl Document {
             (Some(named), ..) if !named.is_manifest() && !named.is_index() => {
                 Err(Error::unsupported(format!("manifest of the type {named}")))
             }
-            _ => Err(Error::corrupt(
-                "manifest: neither an image (config, layers) nor an index (manifests)",
-            )),
+            _ => Err(Error::corrupt("manifest: neither an image (config, layers) nor an index (manifests)")),
         }
     }
 
     /// The blobs that must be there for it to be whole. Layers that may not be distributed are kept elsewhere.
     pub(crate) fn blobs(&self) -> impl Iterator<Item = &Descriptor> {
-        let layers = self
-            .layers
-            .iter()
-            .flatten()
-            .filter(|layer| !is_foreign(&layer.media_type));
+        let layers = self.layers.iter().flatten().filter(|layer| !is_foreign(&layer.media_type));
         self.config.iter().chain(layers)
     }
 
@@ -112,10 +97,7 @@ impl Document {
     /// Its own descriptor.
     pub(crate) fn descriptor(&self, digest: Digest, size: u64) -> Result<Descriptor> {
         let artifact_type = self.artifact_type.clone();
-        Ok(Descriptor {
-            artifact_type,
-            ..Descriptor::new(self.media_type()?, digest, size)
-        })
+        Ok(Descriptor { artifact_type, ..Descriptor::new(self.media_type()?, digest, size) })
     }
 }
 

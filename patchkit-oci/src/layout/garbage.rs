@@ -36,9 +36,7 @@ impl Layout {
     pub async fn collect_garbage(&self, grace: Duration, cx: &Context) -> Result<Collected> {
         cx.check()?;
         let folder = self.0.folder.clone();
-        blocking(move || folder.collect(grace))
-            .await
-            .map_err(|error| error.during("collect garbage"))
+        blocking(move || folder.collect(grace)).await.map_err(|error| error.during("collect garbage"))
     }
 }
 
@@ -46,9 +44,7 @@ impl Folder {
     fn collect(&self, grace: Duration) -> Result<Collected> {
         let lock = disk::Lock::exclusive(&self.0)?;
         let mut index = self.index()?;
-        let until = SystemTime::now()
-            .checked_sub(grace)
-            .unwrap_or(SystemTime::UNIX_EPOCH);
+        let until = SystemTime::now().checked_sub(grace).unwrap_or(SystemTime::UNIX_EPOCH);
         let live = self.mark(&index, until)?;
         let entries = index.unnamed().count();
         index.unlist(|digest| !live.contains(digest));
@@ -66,18 +62,12 @@ impl Folder {
             self.reach(named, &mut live)?;
         }
         for entry in index.unnamed() {
-            match self
-                .subject(&entry.digest)
-                .filter(|_| self.is_old(&entry.digest, until))
-            {
+            match self.subject(&entry.digest).filter(|_| self.is_old(&entry.digest, until)) {
                 Some(subject) => waiting.push((subject, entry)),
                 None => self.reach(entry, &mut live)?,
             }
         }
-        while let Some(place) = waiting
-            .iter()
-            .position(|(subject, _)| live.contains(subject))
-        {
+        while let Some(place) = waiting.iter().position(|(subject, _)| live.contains(subject)) {
             let (_, referrer) = waiting.swap_remove(place);
             self.reach(referrer, &mut live)?;
         }
@@ -89,16 +79,11 @@ impl Folder {
     fn reach(&self, from: &Descriptor, live: &mut HashSet<Digest>) -> Result<()> {
         let mut open = vec![from.clone()];
         while let Some(entry) = open.pop() {
-            if !live.insert(entry.digest)
-                || !is_document(&entry)
-                || !disk::blob_path(&self.0, &entry.digest).exists()
-            {
+            if !live.insert(entry.digest) || !is_document(&entry) || !disk::blob_path(&self.0, &entry.digest).exists() {
                 continue;
             }
-            let document =
-                view::manifest(self, &entry.digest).and_then(|manifest| Document::of(&manifest));
-            let document =
-                document.map_err(|error| Error::corrupt(error.to_string()).because(error))?;
+            let document = view::manifest(self, &entry.digest).and_then(|manifest| Document::of(&manifest));
+            let document = document.map_err(|error| Error::corrupt(error.to_string()).because(error))?;
             live.extend(document.blobs().map(|blob| blob.digest));
             open.extend(document.manifests().cloned());
         }
@@ -106,9 +91,7 @@ impl Folder {
     }
 
     fn is_old(&self, digest: &Digest, until: SystemTime) -> bool {
-        fs::metadata(disk::blob_path(&self.0, digest))
-            .and_then(|m| m.modified())
-            .is_ok_and(|time| time < until)
+        fs::metadata(disk::blob_path(&self.0, digest)).and_then(|m| m.modified()).is_ok_and(|time| time < until)
     }
 
     fn sweep(&self, live: &HashSet<Digest>, until: SystemTime) -> Result<Collected> {
@@ -141,12 +124,6 @@ impl Folder {
 
 fn names(folder: &Path) -> Result<Vec<String>> {
     let entries = fs::read_dir(folder).map_err(on(folder))?;
-    let names = entries.map(|entry| {
-        Ok(entry
-            .map_err(on(folder))?
-            .file_name()
-            .to_string_lossy()
-            .into_owned())
-    });
+    let names = entries.map(|entry| Ok(entry.map_err(on(folder))?.file_name().to_string_lossy().into_owned()));
     names.collect()
 }

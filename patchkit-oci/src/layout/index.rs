@@ -43,9 +43,7 @@ pub(crate) const MARKER: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 /// # Errors
 /// [`ParseLayoutError`].
 pub fn parse_marker(bytes: &[u8]) -> Result<(), ParseLayoutError> {
-    let Marker {
-        image_layout_version: version,
-    } = serde_json::from_slice(bytes)?;
+    let Marker { image_layout_version: version } = serde_json::from_slice(bytes)?;
     match version.split('.').next() {
         Some("1") => Ok(()),
         _ => Err(ParseLayoutError::Version(version)),
@@ -69,37 +67,24 @@ struct Entry {
 impl Entry {
     fn new(descriptor: &Descriptor, name: Option<&str>) -> Self {
         let mut descriptor = descriptor.clone();
-        descriptor
-            .annotations
-            .extend(name.map(|name| (REF_NAME.to_owned(), name.to_owned())));
+        descriptor.annotations.extend(name.map(|name| (REF_NAME.to_owned(), name.to_owned())));
         let json = json!(descriptor);
         Self { descriptor, json }
     }
 
     fn name(&self) -> Option<&str> {
-        self.descriptor
-            .annotations
-            .get(REF_NAME)
-            .map(String::as_str)
+        self.descriptor.annotations.get(REF_NAME).map(String::as_str)
     }
 
     /// The full name of an image, where the entry has one.
     fn reference(&self) -> Option<Reference> {
         let full = self.name().filter(|name| name.contains(['/', ':']));
-        let full = full.or_else(|| {
-            self.descriptor
-                .annotations
-                .get(CONTAINERD_NAME)
-                .map(String::as_str)
-        });
+        let full = full.or_else(|| self.descriptor.annotations.get(CONTAINERD_NAME).map(String::as_str));
         full?.parse().ok()
     }
 
     fn is(&self, name: &str) -> bool {
-        let full = || {
-            self.reference()
-                .is_some_and(|reference| reference.to_string() == name)
-        };
+        let full = || self.reference().is_some_and(|reference| reference.to_string() == name);
         self.name() == Some(name) || (name.contains('/') && full())
     }
 }
@@ -107,15 +92,10 @@ impl Entry {
 impl Default for IndexFile {
     fn default() -> Self {
         let media_type = patchkit_core::MediaType::OCI_INDEX;
-        let Value::Object(json) =
-            json!({ "schemaVersion": 2, "mediaType": media_type, "manifests": [] })
-        else {
+        let Value::Object(json) = json!({ "schemaVersion": 2, "mediaType": media_type, "manifests": [] }) else {
             unreachable!("the macro was given an object")
         };
-        Self {
-            json,
-            entries: Vec::new(),
-        }
+        Self { json, entries: Vec::new() }
     }
 }
 
@@ -139,24 +119,14 @@ impl IndexFile {
             Ok(descriptor) => Ok(Entry { descriptor, json }),
             Err(error) => Err(ParseLayoutError::Entry(place, error)),
         };
-        let entries = manifests
-            .into_iter()
-            .enumerate()
-            .map(entry)
-            .collect::<Result<_, _>>()?;
+        let entries = manifests.into_iter().enumerate().map(entry).collect::<Result<_, _>>()?;
         Ok(Self { json, entries })
     }
 
     /// The bytes to write.
     pub(crate) fn render(&self) -> Vec<u8> {
         let mut json = self.json.clone();
-        json.insert(
-            "manifests".into(),
-            self.entries
-                .iter()
-                .map(|entry| entry.json.clone())
-                .collect(),
-        );
+        json.insert("manifests".into(), self.entries.iter().map(|entry| entry.json.clone()).collect());
         serde_json::to_vec(&json).expect("a JSON value has only string keys")
     }
 
@@ -167,39 +137,29 @@ impl IndexFile {
 
     /// The names of all entries with what they point to, as they stand there.
     pub(crate) fn names(&self) -> impl Iterator<Item = (&str, &Descriptor)> {
-        self.entries
-            .iter()
-            .filter_map(|entry| Some((entry.name()?, &entry.descriptor)))
+        self.entries.iter().filter_map(|entry| Some((entry.name()?, &entry.descriptor)))
     }
 
     /// The entries without a name.
     pub(crate) fn unnamed(&self) -> impl Iterator<Item = &Descriptor> {
-        self.entries
-            .iter()
-            .filter(|entry| entry.name().is_none())
-            .map(|entry| &entry.descriptor)
+        self.entries.iter().filter(|entry| entry.name().is_none()).map(|entry| &entry.descriptor)
     }
 
     /// What a name points to: a tag, or the full name of an image, however short it is written there.
     pub(crate) fn find(&self, name: &str) -> Option<&Descriptor> {
-        self.entries
-            .iter()
-            .find(|entry| entry.is(name))
-            .map(|entry| &entry.descriptor)
+        self.entries.iter().find(|entry| entry.is(name)).map(|entry| &entry.descriptor)
     }
 
     /// The tags that full names have in a repository.
     pub(crate) fn tags(&self, repository: &Repository) -> Vec<String> {
         let references = self.entries.iter().filter_map(Entry::reference);
         let here = references.filter(|reference| reference.repository() == repository);
-        here.filter_map(|reference| reference.tag().map(Into::into))
-            .collect()
+        here.filter_map(|reference| reference.tag().map(Into::into)).collect()
     }
 
     /// Whether some entry is of a digest.
     pub(crate) fn has(&self, digest: &Digest) -> bool {
-        self.descriptors()
-            .any(|descriptor| descriptor.digest == *digest)
+        self.descriptors().any(|descriptor| descriptor.digest == *digest)
     }
 
     /// Points a name to a manifest, away from where it pointed before.
@@ -218,8 +178,7 @@ impl IndexFile {
 
     /// Removes the entries without a name for which `gone` is true.
     pub(crate) fn unlist(&mut self, gone: impl Fn(&Digest) -> bool) {
-        self.entries
-            .retain(|entry| entry.name().is_some() || !gone(&entry.descriptor.digest));
+        self.entries.retain(|entry| entry.name().is_some() || !gone(&entry.descriptor.digest));
     }
 
     /// Removes a name. Says whether it was there.
@@ -231,8 +190,7 @@ impl IndexFile {
 
     /// Removes every entry of a digest.
     pub(crate) fn remove(&mut self, digest: &Digest) {
-        self.entries
-            .retain(|entry| entry.descriptor.digest != *digest);
+        self.entries.retain(|entry| entry.descriptor.digest != *digest);
     }
 }
 
@@ -267,17 +225,11 @@ mod tests {
         index.point("1", &some("a"));
         index.point("debian:1", &some("b"));
         assert_eq!(index.find("1"), Some(&index.entries[0].descriptor));
-        assert_eq!(
-            index.find("docker.io/library/debian:1").unwrap().digest,
-            some("b").digest
-        );
+        assert_eq!(index.find("docker.io/library/debian:1").unwrap().digest, some("b").digest);
         assert_eq!(index.tags(&"debian".parse().unwrap()), ["1"]);
         index.point("docker.io/library/debian:1", &some("c"));
         assert_eq!(index.entries.len(), 2);
-        assert_eq!(
-            index.find("docker.io/library/debian:1").unwrap().digest,
-            some("c").digest
-        );
+        assert_eq!(index.find("docker.io/library/debian:1").unwrap().digest, some("c").digest);
         assert!(index.unname("1") && !index.unname("1"));
     }
 
@@ -288,10 +240,7 @@ mod tests {
             ("[]", "line 1"),
             (r#"{"schemaVersion":1,"manifests":[]}"#, "version"),
             (r#"{"schemaVersion":2,"manifests":{}}"#, "manifests"),
-            (
-                r#"{"schemaVersion":2,"manifests":[{"mediaType":"m","digest":"sha256:0","size":1}]}"#,
-                "manifests[0]",
-            ),
+            (r#"{"schemaVersion":2,"manifests":[{"mediaType":"m","digest":"sha256:0","size":1}]}"#, "manifests[0]"),
         ] {
             let error = IndexFile::parse(text.as_bytes()).unwrap_err().to_string();
             assert!(error.contains(place), "{text}: {error}");

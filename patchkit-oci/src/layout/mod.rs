@@ -17,9 +17,8 @@ use std::{
 
 use async_trait::async_trait;
 use patchkit_core::{
-    Blob, ByteRange, ByteStream, Context, DeleteManifest, Descriptor, Digest, Error, ListTags,
-    ManifestBytes, Plugin, PluginInfo, PutManifest, Reference, ReferrersFilter, Registry,
-    Repository, Result,
+    Blob, ByteRange, ByteStream, Context, DeleteManifest, Descriptor, Digest, Error, ListTags, ManifestBytes, Plugin,
+    PluginInfo, PutManifest, Reference, ReferrersFilter, Registry, Repository, Result,
 };
 
 pub(crate) use document::Document;
@@ -99,11 +98,7 @@ impl Layout {
     }
 
     fn new(folder: Folder, own: Repository) -> Self {
-        Self(Arc::new(Inner {
-            folder,
-            own,
-            referrers: Referrers::default(),
-        }))
+        Self(Arc::new(Inner { folder, own, referrers: Referrers::default() }))
     }
 
     /// The same layout as the given repository: its tags stand in `index.json` without the repository's name.
@@ -132,9 +127,7 @@ impl Layout {
     /// there is not exactly one image; the message lists the names. As [`open`](Self::open).
     pub async fn find(&self, name: Option<&str>) -> Result<Reference> {
         let name = name.map(str::to_owned);
-        self.read(move |view| view.find(name.as_deref()))
-            .await
-            .map_err(|error| error.on(self.folder().display()))
+        self.read(move |view| view.find(name.as_deref())).await.map_err(|error| error.on(self.folder().display()))
     }
 
     /// The size of a blob in bytes.
@@ -156,18 +149,11 @@ impl Layout {
     }
 
     /// Runs something that reads on one state of the index.
-    async fn read<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(View<'_>) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
+    async fn read<T: Send + 'static>(&self, work: impl FnOnce(View<'_>) -> Result<T> + Send + 'static) -> Result<T> {
         let layout = self.clone();
         blocking(move || {
             let Inner { folder, own, .. } = &*layout.0;
-            work(View {
-                index: &folder.index()?,
-                blobs: folder,
-                own,
-            })
+            work(View { index: &folder.index()?, blobs: folder, own })
         })
         .await
     }
@@ -187,9 +173,7 @@ impl Folder {
         let path = self.path("oci-layout");
         let marker = fs::read(&path).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
-                Error::not_found("no OCI image layout here (no file oci-layout)")
-                    .on(self.0.display())
-                    .because(error)
+                Error::not_found("no OCI image layout here (no file oci-layout)").on(self.0.display()).because(error)
             }
             _ => on(&path)(error),
         })?;
@@ -218,15 +202,11 @@ impl Folder {
     fn index(&self) -> Result<IndexFile> {
         let path = self.path("index.json");
         let file = File::open(&path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => {
-                Error::corrupt("the layout has no index.json").on(path.display())
-            }
+            io::ErrorKind::NotFound => Error::corrupt("the layout has no index.json").on(path.display()),
             _ => on(&path)(error),
         })?;
-        let bytes = FilePart::whole(file)
-            .map_err(on(&path))?
-            .read(MAX_INDEX)
-            .map_err(|error| error.on(path.display()))?;
+        let bytes =
+            FilePart::whole(file).map_err(on(&path))?.read(MAX_INDEX).map_err(|error| error.on(path.display()))?;
         IndexFile::parse(&bytes).map_err(|error| damaged(&path, error))
     }
 
@@ -270,12 +250,7 @@ impl Registry for Layout {
         self.read(move |view| view.resolve(&reference)).await
     }
 
-    async fn manifest(
-        &self,
-        _repository: &Repository,
-        digest: &Digest,
-        cx: &Context,
-    ) -> Result<ManifestBytes> {
+    async fn manifest(&self, _repository: &Repository, digest: &Digest, cx: &Context) -> Result<ManifestBytes> {
         cx.check()?;
         let (layout, digest) = (self.clone(), *digest);
         blocking(move || manifest(&layout.0.folder, &digest)).await
@@ -295,9 +270,7 @@ impl Registry for Layout {
     }
 
     async fn put_blob(&self, _repository: &Repository, blob: &Blob, cx: &Context) -> Result<()> {
-        self.store_blob(blob, cx)
-            .await
-            .map_err(|error| error.during("put blob"))
+        self.store_blob(blob, cx).await.map_err(|error| error.during("put blob"))
     }
 
     async fn put_manifest(
@@ -308,9 +281,7 @@ impl Registry for Layout {
         cx: &Context,
     ) -> Result<Descriptor> {
         cx.check()?;
-        self.store_manifest(reference, manifest, options)
-            .await
-            .map_err(|error| error.during("put manifest"))
+        self.store_manifest(reference, manifest, options).await.map_err(|error| error.during("put manifest"))
     }
 
     async fn referrers(
@@ -322,30 +293,17 @@ impl Registry for Layout {
     ) -> Result<Vec<Descriptor>> {
         cx.check()?;
         let (layout, digest, filter) = (self.clone(), *digest, filter.clone());
-        self.read(move |view| view.referrers(&layout.0.referrers, &digest, &filter))
-            .await
+        self.read(move |view| view.referrers(&layout.0.referrers, &digest, &filter)).await
     }
 }
 
 /// Opens a blob or a part of it; the whole is checked while it is read.
-pub(crate) fn read_blob(
-    blob: &FilePart,
-    digest: &Digest,
-    range: ByteRange,
-    cx: &Context,
-) -> Result<ByteStream> {
-    let part = blob
-        .range(range)
-        .map_err(|error| error.on(digest))?
-        .stream(cx);
+pub(crate) fn read_blob(blob: &FilePart, digest: &Digest, range: ByteRange, cx: &Context) -> Result<ByteStream> {
+    let part = blob.range(range).map_err(|error| error.on(digest))?.stream(cx);
     if !range.is_full() {
         return Ok(part);
     }
-    let descriptor = Descriptor::new(
-        patchkit_core::MediaType::new("application/octet-stream"),
-        *digest,
-        blob.len(),
-    );
+    let descriptor = Descriptor::new(patchkit_core::MediaType::new("application/octet-stream"), *digest, blob.len());
     Ok(part.verified(&descriptor))
 }
 
@@ -369,8 +327,6 @@ impl ListTags for Layout {
 impl DeleteManifest for Layout {
     async fn delete(&self, reference: &Reference, cx: &Context) -> Result<()> {
         cx.check()?;
-        self.forget(reference)
-            .await
-            .map_err(|error| error.during("delete"))
+        self.forget(reference).await.map_err(|error| error.during("delete"))
     }
 }

@@ -9,9 +9,8 @@ use std::{
 
 use async_trait::async_trait;
 use patchkit_core::{
-    Blob, ByteRange, ByteStream, Context, DeleteManifest, Descriptor, Digest, Error, ErrorKind,
-    ListTags, ManifestBytes, Plugin, PluginInfo, PutManifest, Reference, ReferrersFilter, Registry,
-    Repository, Result,
+    Blob, ByteRange, ByteStream, Context, DeleteManifest, Descriptor, Digest, Error, ErrorKind, ListTags,
+    ManifestBytes, Plugin, PluginInfo, PutManifest, Reference, ReferrersFilter, Registry, Repository, Result,
 };
 
 use super::Layout;
@@ -44,10 +43,7 @@ impl Store {
         let root = folder.into();
         blocking(move || {
             fs::create_dir_all(&root).map_err(on(&root))?;
-            Ok(Self(Arc::new(Inner {
-                root,
-                layouts: Mutex::default(),
-            })))
+            Ok(Self(Arc::new(Inner { root, layouts: Mutex::default() })))
         })
         .await
         .map_err(|error| error.during("create store"))
@@ -69,9 +65,7 @@ impl Store {
         }
         match Layout::open(self.path(repository)).await {
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                Err(Error::not_found("no such repository")
-                    .on(repository)
-                    .because(error))
+                Err(Error::not_found("no such repository").on(repository).because(error))
             }
             layout => Ok(self.keep(repository, layout?)),
         }
@@ -85,11 +79,7 @@ impl Store {
     }
 
     fn known(&self, repository: &Repository) -> Option<Layout> {
-        let mut layouts = self
-            .0
-            .layouts
-            .lock()
-            .expect("no one panics while holding it");
+        let mut layouts = self.0.layouts.lock().expect("no one panics while holding it");
         let layout = layouts.get(repository.path())?;
         if layout.folder().is_dir() {
             return Some(layout.clone());
@@ -100,26 +90,15 @@ impl Store {
 
     fn keep(&self, repository: &Repository, layout: Layout) -> Layout {
         let layout = layout.as_repository(&of_path(repository.path()));
-        let mut layouts = self
-            .0
-            .layouts
-            .lock()
-            .expect("no one panics while holding it");
-        layouts
-            .entry(repository.path().to_owned())
-            .or_insert(layout)
-            .clone()
+        let mut layouts = self.0.layouts.lock().expect("no one panics while holding it");
+        layouts.entry(repository.path().to_owned()).or_insert(layout).clone()
     }
 
     fn path(&self, repository: &Repository) -> PathBuf {
-        let components =
-            repository
-                .path()
-                .split('/')
-                .map(|component| match RESERVED.contains(&component) {
-                    true => format!("_{component}"),
-                    false => component.to_owned(),
-                });
+        let components = repository.path().split('/').map(|component| match RESERVED.contains(&component) {
+            true => format!("_{component}"),
+            false => component.to_owned(),
+        });
         components.fold(self.0.root.clone(), |path, component| path.join(component))
     }
 
@@ -140,9 +119,7 @@ impl Store {
 
 /// The repository of a path, without a host that means anything: every host's is the same here.
 fn of_path(path: &str) -> Repository {
-    format!("localhost/{path}")
-        .parse()
-        .expect("the path came from a repository")
+    format!("localhost/{path}").parse().expect("the path came from a repository")
 }
 
 fn collect(folder: &Path, path: &str, found: &mut BTreeSet<String>) -> Result<()> {
@@ -158,11 +135,7 @@ fn collect(folder: &Path, path: &str, found: &mut BTreeSet<String>) -> Result<()
             continue;
         }
         let name = name.strip_prefix('_').unwrap_or(&name);
-        let below = if path.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{path}/{name}")
-        };
+        let below = if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") };
         match collect(&entry.path(), &below, found) {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             other => other?,
@@ -194,22 +167,11 @@ impl Plugin for Store {
 #[async_trait]
 impl Registry for Store {
     async fn resolve(&self, reference: &Reference, cx: &Context) -> Result<Descriptor> {
-        self.layout(reference.repository())
-            .await?
-            .resolve(&local(reference), cx)
-            .await
+        self.layout(reference.repository()).await?.resolve(&local(reference), cx).await
     }
 
-    async fn manifest(
-        &self,
-        repository: &Repository,
-        digest: &Digest,
-        cx: &Context,
-    ) -> Result<ManifestBytes> {
-        self.layout(repository)
-            .await?
-            .manifest(repository, digest, cx)
-            .await
+    async fn manifest(&self, repository: &Repository, digest: &Digest, cx: &Context) -> Result<ManifestBytes> {
+        self.layout(repository).await?.manifest(repository, digest, cx).await
     }
 
     async fn blob(
@@ -219,21 +181,14 @@ impl Registry for Store {
         range: ByteRange,
         cx: &Context,
     ) -> Result<ByteStream> {
-        self.layout(repository)
-            .await?
-            .blob(repository, digest, range, cx)
-            .await
+        self.layout(repository).await?.blob(repository, digest, range, cx).await
     }
 
     async fn put_blob(&self, repository: &Repository, blob: &Blob, cx: &Context) -> Result<()> {
         let layout = self.made(repository).await?;
-        if let Some(origin) = blob
-            .origin()
-            .filter(|origin| origin.path() != repository.path())
+        if let Some(origin) = blob.origin().filter(|origin| origin.path() != repository.path())
             && let Ok(from) = self.layout(origin).await
-            && layout
-                .link_blob(&from, &blob.descriptor().digest, blob.descriptor().size)
-                .await?
+            && layout.link_blob(&from, &blob.descriptor().digest, blob.descriptor().size).await?
         {
             return Ok(());
         }
@@ -247,10 +202,7 @@ impl Registry for Store {
         options: &PutManifest,
         cx: &Context,
     ) -> Result<Descriptor> {
-        self.made(reference.repository())
-            .await?
-            .put_manifest(&local(reference), manifest, options, cx)
-            .await
+        self.made(reference.repository()).await?.put_manifest(&local(reference), manifest, options, cx).await
     }
 
     /// None also for a repository that is not there.
@@ -271,19 +223,13 @@ impl Registry for Store {
 #[async_trait]
 impl ListTags for Store {
     async fn tags(&self, repository: &Repository, cx: &Context) -> Result<Vec<String>> {
-        self.layout(repository)
-            .await?
-            .tags(&of_path(repository.path()), cx)
-            .await
+        self.layout(repository).await?.tags(&of_path(repository.path()), cx).await
     }
 }
 
 #[async_trait]
 impl DeleteManifest for Store {
     async fn delete(&self, reference: &Reference, cx: &Context) -> Result<()> {
-        self.layout(reference.repository())
-            .await?
-            .delete(&local(reference), cx)
-            .await
+        self.layout(reference.repository()).await?.delete(&local(reference), cx).await
     }
 }

@@ -7,8 +7,7 @@ use std::{
 };
 
 use patchkit_core::{
-    Descriptor, Digest, Error, ErrorKind, Hasher, ManifestBytes, Reference, ReferrersFilter,
-    Repository, Result,
+    Descriptor, Digest, Error, ErrorKind, Hasher, ManifestBytes, Reference, ReferrersFilter, Repository, Result,
 };
 
 use super::{
@@ -43,20 +42,16 @@ impl View<'_> {
     /// The descriptor of the manifest that a reference names.
     pub(crate) fn resolve(&self, reference: &Reference) -> Result<Descriptor> {
         let Some(name) = name_of(self.own, reference) else {
-            let digest = reference
-                .digest()
-                .expect("a reference has a tag or a digest");
+            let digest = reference.digest().expect("a reference has a tag or a digest");
             return self.describe(digest).map_err(|error| error.on(reference));
         };
-        let found = self.index.find(&name).ok_or_else(|| {
-            Error::not_found(format!("no such tag; there {}", self.names())).on(reference)
-        })?;
+        let found = self
+            .index
+            .find(&name)
+            .ok_or_else(|| Error::not_found(format!("no such tag; there {}", self.names())).on(reference))?;
         agree(reference, &found.digest)?;
         let artifact_type = found.artifact_type.clone();
-        Ok(Descriptor {
-            artifact_type,
-            ..Descriptor::new(found.media_type.clone(), found.digest, found.size)
-        })
+        Ok(Descriptor { artifact_type, ..Descriptor::new(found.media_type.clone(), found.digest, found.size) })
     }
 
     fn describe(&self, digest: &Digest) -> Result<Descriptor> {
@@ -69,11 +64,7 @@ impl View<'_> {
         let full = self.index.tags(repository);
         let bare = self.index.names().map(|(name, _)| name.to_owned());
         let bare = bare.filter(|name| repository == self.own && repository.tag(name).is_ok());
-        full.into_iter()
-            .chain(bare)
-            .collect::<BTreeSet<_>>()
-            .into_iter()
-            .collect()
+        full.into_iter().chain(bare).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// The manifests that refer to a digest, in digest order.
@@ -91,9 +82,7 @@ impl View<'_> {
                 found.push(referrer);
             }
         }
-        found.retain(|referrer| {
-            filter.artifact_type.is_none() || referrer.artifact_type == filter.artifact_type
-        });
+        found.retain(|referrer| filter.artifact_type.is_none() || referrer.artifact_type == filter.artifact_type);
         found.sort_by_key(|referrer| referrer.digest);
         found.dedup_by_key(|referrer| referrer.digest);
         Ok(found)
@@ -127,17 +116,13 @@ impl View<'_> {
     fn named(&self, name: &str) -> Result<Reference> {
         let Some(found) = self.index.find(name) else {
             if name.contains('/') {
-                return name
-                    .parse()
-                    .map_err(|error| Error::invalid(format!("{error}")).because(error));
+                return name.parse().map_err(|error| Error::invalid(format!("{error}")).because(error));
             }
             let tag = self.own.tag(name);
             return tag.map_err(|error| Error::invalid(format!("{error}")).because(error));
         };
         let full = name.contains('/').then(|| name.parse().ok()).flatten();
-        Ok(full
-            .or_else(|| self.own.tag(name).ok())
-            .unwrap_or_else(|| self.own.digest(found.digest)))
+        Ok(full.or_else(|| self.own.tag(name).ok()).unwrap_or_else(|| self.own.digest(found.digest)))
     }
 
     fn only(&self) -> Result<Reference> {
@@ -146,17 +131,13 @@ impl View<'_> {
             (Some((name, _)), None) => return self.named(name),
             (Some(_), Some(_)) => {}
             (None, _) => {
-                let digests: BTreeSet<Digest> =
-                    self.index.unnamed().map(|entry| entry.digest).collect();
+                let digests: BTreeSet<Digest> = self.index.unnamed().map(|entry| entry.digest).collect();
                 if let (Some(digest), 1) = (digests.first(), digests.len()) {
                     return Ok(self.own.digest(*digest));
                 }
             }
         }
-        Err(Error::invalid(format!(
-            "which image? There {}",
-            self.names()
-        )))
+        Err(Error::invalid(format!("which image? There {}", self.names())))
     }
 
     /// What is there, in words.
@@ -183,10 +164,7 @@ pub(crate) fn manifest(blobs: &dyn Blobs, digest: &Digest) -> Result<ManifestByt
         return Err(Error::corrupt(format!("the content has the digest {found}")).on(digest));
     }
     let document = Document::parse(&bytes).map_err(|error| none().because(error))?;
-    Ok(ManifestBytes {
-        media_type: document.media_type()?,
-        bytes,
-    })
+    Ok(ManifestBytes { media_type: document.media_type()?, bytes })
 }
 
 /// The digest of some bytes by the algorithm of another digest.
@@ -200,19 +178,13 @@ pub(crate) fn hash(like: &Digest, bytes: &[u8]) -> Digest {
 pub(crate) fn name_of(own: &Repository, reference: &Reference) -> Option<String> {
     let tag = reference.tag()?;
     let repository = reference.repository();
-    Some(if repository == own {
-        tag.to_owned()
-    } else {
-        format!("{repository}:{tag}")
-    })
+    Some(if repository == own { tag.to_owned() } else { format!("{repository}:{tag}") })
 }
 
 /// Checks that what a tag points to is what the reference says beside it.
 pub(crate) fn agree(reference: &Reference, found: &Digest) -> Result<()> {
     match reference.digest() {
-        Some(wanted) if wanted != found => {
-            Err(Error::conflict(format!("the tag points to {found}")).on(reference))
-        }
+        Some(wanted) if wanted != found => Err(Error::conflict(format!("the tag points to {found}")).on(reference)),
         _ => Ok(()),
     }
 }

@@ -2,10 +2,8 @@
 
 use std::{fs, io, path::Path, time::SystemTime};
 
-use futures::StreamExt;
 use patchkit_core::{
-    Blob, Context, Current, Descriptor, Digest, Error, ErrorKind, ManifestBytes, PutManifest,
-    Reference, Result,
+    Blob, Context, Current, Descriptor, Digest, Error, ErrorKind, ManifestBytes, PutManifest, Reference, Result,
 };
 
 use super::{
@@ -23,28 +21,20 @@ impl Layout {
             return Ok(());
         }
         let folder = self.0.folder.clone();
-        let file =
-            blocking(move || disk::hidden(&folder.0, &disk::Lock::shared(&folder.0)?)).await?;
-        let mut pieces = blob.open(cx).await?;
+        let file = blocking(move || disk::hidden(&folder.0, &disk::Lock::shared(&folder.0)?)).await?;
         let sink = disk::Sink::new(file);
-        while let Some(piece) = cx.guard(async { pieces.next().await.transpose() }).await? {
-            if !sink.write(piece).await {
-                break;
-            }
-        }
-        let file = sink.finish().await?;
+        let copied = sink.copy(blob, cx).await;
+        // In any case, so that a file which is not wanted is gone when this returns.
+        let file = sink.finish().await;
+        copied?;
+        let file = file?;
         let to = disk::blob_path(self.folder(), &blob.descriptor().digest);
         blocking(move || disk::publish(file, &to)).await
     }
 
     /// Makes a blob of another layout one of this one too, without copying where the file system can. Says whether
     /// there is one.
-    pub(super) async fn link_blob(
-        &self,
-        from: &Layout,
-        digest: &Digest,
-        size: u64,
-    ) -> Result<bool> {
+    pub(super) async fn link_blob(&self, from: &Layout, digest: &Digest, size: u64) -> Result<bool> {
         let (to, from, digest) = (self.0.folder.clone(), from.0.folder.clone(), *digest);
         blocking(move || {
             if to.touch(&digest, size)? {
@@ -72,8 +62,7 @@ impl Layout {
         blocking(move || {
             let name = name_of(&layout.0.own, &reference);
             let put = Put::new(&reference, &manifest)?;
-            put.run(&layout.0.folder, name.as_deref(), if_current)
-                .map_err(|error| error.on(&reference))
+            put.run(&layout.0.folder, name.as_deref(), if_current).map_err(|error| error.on(&reference))
         })
         .await
     }
@@ -88,17 +77,14 @@ impl Layout {
             match name_of(&layout.0.own, &reference) {
                 Some(name) => {
                     let found = index.find(&name).cloned();
-                    let found =
-                        found.ok_or_else(|| Error::not_found("no such tag").on(&reference))?;
+                    let found = found.ok_or_else(|| Error::not_found("no such tag").on(&reference))?;
                     agree(&reference, &found.digest)?;
                     index.unname(&name);
                     folder.keep_referrer(&mut index, &found)?;
                     folder.write_index(&index, &lock)
                 }
                 None => {
-                    let digest = reference
-                        .digest()
-                        .expect("a reference has a tag or a digest");
+                    let digest = reference.digest().expect("a reference has a tag or a digest");
                     view::manifest(folder, digest).map_err(|error| error.on(&reference))?;
                     index.remove(digest);
                     folder.write_index(&index, &lock)?;
@@ -120,28 +106,15 @@ struct Put<'a> {
 impl<'a> Put<'a> {
     fn new(reference: &Reference, manifest: &'a ManifestBytes) -> Result<Self> {
         let document = Document::of(manifest).map_err(|error| error.on(reference))?;
-        let digest = reference
-            .digest()
-            .map_or_else(|| Digest::of(&manifest.bytes), |d| hash(d, &manifest.bytes));
+        let digest = reference.digest().map_or_else(|| Digest::of(&manifest.bytes), |d| hash(d, &manifest.bytes));
         if reference.digest().is_some_and(|wanted| *wanted != digest) {
-            return Err(
-                Error::corrupt(format!("the content has the digest {digest}")).on(reference),
-            );
+            return Err(Error::corrupt(format!("the content has the digest {digest}")).on(reference));
         }
         let descriptor = document.descriptor(digest, manifest.bytes.len() as u64)?;
-        Ok(Self {
-            bytes: &manifest.bytes,
-            document,
-            descriptor,
-        })
+        Ok(Self { bytes: &manifest.bytes, document, descriptor })
     }
 
-    fn run(
-        &self,
-        folder: &Folder,
-        name: Option<&str>,
-        if_current: Option<Current>,
-    ) -> Result<Descriptor> {
+    fn run(&self, folder: &Folder, name: Option<&str>, if_current: Option<Current>) -> Result<Descriptor> {
         let lock = disk::Lock::exclusive(&folder.0)?;
         let mut index = folder.index()?;
         let before = name.and_then(|name| index.find(name)).cloned();
@@ -151,12 +124,7 @@ impl<'a> Put<'a> {
         self.check_parts(folder)?;
         let digest = &self.descriptor.digest;
         if !folder.touch_locked(digest, self.descriptor.size)? {
-            disk::write(
-                &folder.0,
-                &disk::blob_path(&folder.0, digest),
-                self.bytes,
-                &lock,
-            )?;
+            disk::write(&folder.0, &disk::blob_path(&folder.0, digest), self.bytes, &lock)?;
         }
         if self.enter(folder, &mut index, name, before.as_ref())? {
             folder.write_index(&index, &lock)?;
@@ -167,21 +135,12 @@ impl<'a> Put<'a> {
     /// Everything that the manifest names must be there, in the size that it says.
     fn check_parts(&self, folder: &Folder) -> Result<()> {
         for part in self.document.blobs().chain(self.document.manifests()) {
-            let there = folder
-                .open_blob(&part.digest)
-                .map_err(|error| match error.kind() {
-                    ErrorKind::NotFound => {
-                        Error::not_found(format!("it names {}, which is not there", part.digest))
-                    }
-                    _ => error,
-                })?;
+            let there = folder.open_blob(&part.digest).map_err(|error| match error.kind() {
+                ErrorKind::NotFound => Error::invalid(format!("it names {}, which is not there", part.digest)),
+                _ => error,
+            })?;
             if there.len() != part.size {
-                let message = format!(
-                    "it says {} has {} bytes, not {}",
-                    part.digest,
-                    part.size,
-                    there.len()
-                );
+                let message = format!("it says {} has {} bytes, not {}", part.digest, part.size, there.len());
                 return Err(Error::corrupt(message));
             }
         }
@@ -224,10 +183,7 @@ fn check_current(before: Option<&Descriptor>, if_current: Option<Current>) -> Re
     match (if_current, before) {
         (None, _) | (Some(Current::Absent), None) => Ok(()),
         (Some(Current::Is(wanted)), Some(before)) if before.digest == wanted => Ok(()),
-        (_, Some(before)) => Err(Error::conflict(format!(
-            "the tag points to {} by now",
-            before.digest
-        ))),
+        (_, Some(before)) => Err(Error::conflict(format!("the tag points to {} by now", before.digest))),
         (Some(Current::Is(_)), None) => Err(Error::conflict("the tag is gone")),
     }
 }
@@ -260,10 +216,7 @@ impl Folder {
     /// Enters a manifest that lost its tag without a name, where it would be lost as a referrer otherwise.
     fn keep_referrer(&self, index: &mut IndexFile, lost: &Descriptor) -> Result<()> {
         if !index.has(&lost.digest) && self.subject(&lost.digest).is_some() {
-            index.list(&Descriptor {
-                annotations: Default::default(),
-                ..lost.clone()
-            });
+            index.list(&Descriptor { annotations: Default::default(), ..lost.clone() });
         }
         Ok(())
     }
@@ -276,15 +229,10 @@ impl Folder {
 
     /// Whether an index that is entered names a manifest.
     fn is_named(&self, index: &IndexFile, digest: &Digest) -> bool {
-        let indexes = index
-            .descriptors()
-            .filter(|entry| entry.media_type.is_index());
-        indexes
-            .filter_map(|entry| view::manifest(self, &entry.digest).ok())
-            .any(|manifest| {
-                Document::of(&manifest)
-                    .is_ok_and(|document| document.manifests().any(|part| part.digest == *digest))
-            })
+        let indexes = index.descriptors().filter(|entry| entry.media_type.is_index());
+        indexes.filter_map(|entry| view::manifest(self, &entry.digest).ok()).any(|manifest| {
+            Document::of(&manifest).is_ok_and(|document| document.manifests().any(|part| part.digest == *digest))
+        })
     }
 
     pub(super) fn delete_blob(&self, digest: &Digest) -> Result<()> {

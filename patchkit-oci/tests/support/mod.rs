@@ -9,8 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use patchkit_core::{
-    Blob, Context, Descriptor, Digest, ManifestBytes, MediaType, PutManifest, Reference, Registry,
-    Repository,
+    Blob, Context, Descriptor, Digest, ManifestBytes, MediaType, PutManifest, Reference, Registry, Repository,
 };
 use serde_json::json;
 
@@ -33,12 +32,7 @@ pub struct Parts {
 /// An image with as many layers as asked for.
 pub fn parts(seed: &str, layers: usize, architecture: &str) -> Parts {
     let layers: Vec<Bytes> = (0..layers)
-        .map(|place| {
-            tar(
-                &format!("file-{place}"),
-                format!("{seed} {place}").repeat(1 + place * 700).as_bytes(),
-            )
-        })
+        .map(|place| tar(&format!("file-{place}"), format!("{seed} {place}").repeat(1 + place * 700).as_bytes()))
         .collect();
     let diff_ids: Vec<Digest> = layers.iter().map(Digest::of).collect();
     let config = json!({
@@ -46,26 +40,16 @@ pub fn parts(seed: &str, layers: usize, architecture: &str) -> Parts {
         "rootfs": { "type": "layers", "diff_ids": diff_ids },
     });
     let mut blobs = vec![Blob::of(MediaType::OCI_CONFIG, config.to_string())];
-    blobs.extend(
-        layers
-            .into_iter()
-            .map(|layer| Blob::of(MediaType::OCI_LAYER, layer)),
-    );
+    blobs.extend(layers.into_iter().map(|layer| Blob::of(MediaType::OCI_LAYER, layer)));
     let manifest = json!({
         "schemaVersion": 2, "mediaType": MediaType::OCI_MANIFEST, "config": blobs[0].descriptor(),
         "layers": blobs[1..].iter().map(Blob::descriptor).collect::<Vec<_>>(),
     });
-    Parts {
-        blobs,
-        manifest: manifest_of(MediaType::OCI_MANIFEST, &manifest),
-    }
+    Parts { blobs, manifest: manifest_of(MediaType::OCI_MANIFEST, &manifest) }
 }
 
 pub fn manifest_of(media_type: MediaType, json: &serde_json::Value) -> ManifestBytes {
-    ManifestBytes {
-        media_type,
-        bytes: json.to_string().into(),
-    }
+    ManifestBytes { media_type, bytes: json.to_string().into() }
 }
 
 /// An artifact without layers that refers to a manifest.
@@ -76,16 +60,12 @@ pub fn referrer(subject: &Descriptor, artifact_type: &str) -> Parts {
         "config": config.descriptor(), "layers": [config.descriptor()], "subject": subject,
         "annotations": { "org.example.kind": artifact_type },
     });
-    Parts {
-        blobs: vec![config],
-        manifest: manifest_of(MediaType::OCI_MANIFEST, &manifest),
-    }
+    Parts { blobs: vec![config], manifest: manifest_of(MediaType::OCI_MANIFEST, &manifest) }
 }
 
 /// An index of manifests.
 pub fn index(manifests: &[Descriptor]) -> ManifestBytes {
-    let index =
-        json!({ "schemaVersion": 2, "mediaType": MediaType::OCI_INDEX, "manifests": manifests });
+    let index = json!({ "schemaVersion": 2, "mediaType": MediaType::OCI_INDEX, "manifests": manifests });
     manifest_of(MediaType::OCI_INDEX, &index)
 }
 
@@ -93,18 +73,12 @@ pub fn index(manifests: &[Descriptor]) -> ManifestBytes {
 pub async fn put(registry: &dyn Registry, reference: &Reference, parts: &Parts) -> Descriptor {
     let cx = Context::new();
     put_blobs(registry, reference.repository(), parts).await;
-    registry
-        .put_manifest(reference, &parts.manifest, &PutManifest::default(), &cx)
-        .await
-        .unwrap()
+    registry.put_manifest(reference, &parts.manifest, &PutManifest::default(), &cx).await.unwrap()
 }
 
 pub async fn put_blobs(registry: &dyn Registry, repository: &Repository, parts: &Parts) {
     for blob in &parts.blobs {
-        registry
-            .put_blob(repository, blob, &Context::new())
-            .await
-            .unwrap();
+        registry.put_blob(repository, blob, &Context::new()).await.unwrap();
     }
 }
 
@@ -113,24 +87,11 @@ pub async fn put_index(registry: &dyn Registry, reference: &Reference, seed: &st
     let mut manifests = Vec::new();
     for architecture in ["amd64", "arm64"] {
         let parts = parts(seed, 2, architecture);
-        let digest = reference
-            .repository()
-            .digest(parts.manifest.descriptor().digest);
+        let digest = reference.repository().digest(parts.manifest.descriptor().digest);
         let platform = format!("linux/{architecture}").parse().ok();
-        manifests.push(Descriptor {
-            platform,
-            ..put(registry, &digest, &parts).await
-        });
+        manifests.push(Descriptor { platform, ..put(registry, &digest, &parts).await });
     }
-    registry
-        .put_manifest(
-            reference,
-            &index(&manifests),
-            &PutManifest::default(),
-            &Context::new(),
-        )
-        .await
-        .unwrap()
+    registry.put_manifest(reference, &index(&manifests), &PutManifest::default(), &Context::new()).await.unwrap()
 }
 
 /// Whether a tool is there. Where it is not, says so; fails where external tools are required.
@@ -142,9 +103,7 @@ pub fn has(tool: &str) -> bool {
 /// Real data beside the project, or `None` with a word why.
 pub fn shared(path: &str) -> Option<PathBuf> {
     let above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
-    let found = above
-        .map(|folder| folder.join("shared/data").join(path))
-        .find(|path| path.exists());
+    let found = above.map(|folder| folder.join("shared/data").join(path)).find(|path| path.exists());
     if found.is_none() {
         missing(&format!("shared/data/{path} is not there"));
     }
@@ -152,10 +111,7 @@ pub fn shared(path: &str) -> Option<PathBuf> {
 }
 
 fn missing(what: &str) -> bool {
-    assert!(
-        std::env::var_os("PATCHKIT_REQUIRE_EXTERNAL").is_none(),
-        "{what}"
-    );
+    assert!(std::env::var_os("PATCHKIT_REQUIRE_EXTERNAL").is_none(), "{what}");
     eprintln!("skipped: {what}");
     false
 }
