@@ -1,0 +1,7 @@
+//! The client for Debian package archives.
+
+pub mod openpgp;
+pub mod publish;
+
+#[cfg(test)]
+pub(crate) mod testing;

@@ -1,0 +1,3 @@
+//! Debian and its derivatives.
+
+pub mod apt;
