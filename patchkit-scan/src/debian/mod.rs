@@ -1,0 +1,3 @@
+//! Debian and its kin: the package database, the archive format, versions and dependencies.
+
+pub mod version;
