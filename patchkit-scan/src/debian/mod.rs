@@ -1,3 +1,5 @@
-//! Debian and its derivatives.
+//! Debian and its kin: the package database, the archive format, versions and dependencies, and the archive client.
 
 pub mod apt;
+pub mod control;
+pub mod version;
