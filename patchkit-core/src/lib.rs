@@ -1,1 +1,52 @@
-//! values
+//! The words and the grammar of patching container images: values that parse, ports to implement, and a pipeline
+//! whose types say what has been proven.
+//!
+//! A plugin author needs this crate only. It does no network, no file and no process, and names no vendor.
+
+pub mod blob;
+pub mod memory;
+pub mod port;
+
+mod artifact;
+mod context;
+mod descriptor;
+mod digest;
+mod error;
+mod finding;
+pub mod image;
+mod package;
+mod pipeline;
+mod plan;
+mod platform;
+mod purl;
+mod reference;
+mod scratch;
+mod stage;
+mod stop;
+mod verdict;
+
+pub use artifact::{Approved, Patched, Planned, Released, Scanned, Signed, Target, Verified};
+pub use blob::{Blob, BlobSource, ByteRange, ByteStream};
+pub use context::{Clock, Context, SystemClock};
+pub use descriptor::{Descriptor, MediaType};
+pub use digest::{Algorithm, Digest, Hasher, ParseDigestError};
+pub use error::{Error, ErrorKind, Result, Retry};
+pub use finding::{
+    AdvisoryId, Finding, FindingKey, FixState, ParseAdvisoryIdError, ParseSeverityError, ScanReport, Severity,
+};
+pub use image::{Config, Edit, Image, ImageSet, Index, Layer, Manifest};
+pub use package::{Distribution, Package, PackageName, ParseWordError, SourcePackage, Version, VersionScheme};
+pub use pipeline::{Pipeline, SignatureFormat};
+pub use plan::{Application, Change, Download, Note, NoteClass, Plan, Unfixable, UnfixableReason};
+pub use platform::{ParsePlatformError, Platform};
+pub use port::{
+    Action, Command, Current, DeleteManifest, Deployer, Entry, Exit, Gate, Identity, Ledger, Limits, ListTags,
+    ManifestBytes, Mount, Network, Observation, Outcome, Patcher, Plugin, PluginInfo, PutManifest, Record,
+    ReferrersFilter, Registry, Runtime, Sample, Scanner, Signal, Signature, Signer, Telemetry, Verifier, Window,
+};
+pub use purl::{ParsePurlError, Purl, PurlParts};
+pub use reference::{ParseReferenceError, Reference, Repository};
+pub use scratch::{Scratch, ScratchWriter};
+pub use stage::{Stage, stage_fn};
+pub use stop::Stop;
+pub use verdict::{Decision, Evidence, Reason, Ticket, Verdict};

@@ -1,0 +1,235 @@
+//! What a scanner says: packages, and the vulnerabilities they have.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::{Digest, Distribution, Package, Platform, Purl, Version};
+
+/// How bad a vulnerability is, in the order of badness.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Nobody has said.
+    #[default]
+    Unknown,
+    /// Of no practical effect (Debian's `unimportant`, Ubuntu's `negligible`).
+    Negligible,
+    /// Low.
+    Low,
+    /// Medium (CVSS 4.0 to 6.9).
+    Medium,
+    /// High (CVSS 7.0 to 8.9).
+    High,
+    /// Critical (CVSS 9.0 and above).
+    Critical,
+}
+
+impl Severity {
+    /// All severities, the least first.
+    pub const ALL: [Self; 6] =
+        [Self::Unknown, Self::Negligible, Self::Low, Self::Medium, Self::High, Self::Critical];
+
+    /// The word for it, in lower case.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Critical => "critical",
+            Self::High => "high",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::Negligible => "negligible",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A word that is no [`Severity`].
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("severity {0:?}: expected unknown, negligible, low, medium, high or critical")]
+pub struct ParseSeverityError(String);
+
+impl FromStr for Severity {
+    type Err = ParseSeverityError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let found = Self::ALL.into_iter().find(|severity| severity.as_str().eq_ignore_ascii_case(text));
+        found.ok_or_else(|| ParseSeverityError(text.into()))
+    }
+}
+
+/// The name of a vulnerability or an advisory: `CVE-2024-5535`, `DSA-5764-1`, `GHSA-…`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct AdvisoryId(String);
+
+impl AdvisoryId {
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it is a CVE id: `CVE-`, four digits of a year, and a number of at least four digits.
+    #[must_use]
+    pub fn is_cve(&self) -> bool {
+        let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+        let number = self.0.strip_prefix("CVE-").and_then(|rest| rest.split_once('-'));
+        number.is_some_and(|(year, n)| year.len() == 4 && n.len() >= 4 && digits(year) && digits(n))
+    }
+}
+
+impl fmt::Display for AdvisoryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// A text that is no [`AdvisoryId`].
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("advisory id {0:?}: expected 1 to 128 printable ASCII characters without blanks")]
+pub struct ParseAdvisoryIdError(String);
+
+impl FromStr for AdvisoryId {
+    type Err = ParseAdvisoryIdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let well_formed = (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+        well_formed.then(|| Self(text.into())).ok_or_else(|| ParseAdvisoryIdError(text.into()))
+    }
+}
+
+impl TryFrom<String> for AdvisoryId {
+    type Error = ParseAdvisoryIdError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<AdvisoryId> for String {
+    fn from(id: AdvisoryId) -> Self {
+        id.0
+    }
+}
+
+/// What the vendor did, or will do, about a vulnerability in a package.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "state", content = "version")]
+pub enum FixState {
+    /// Fixed in this version of the package's source (or of the package, where there are no sources).
+    Fixed(Version),
+    /// The vendor says that the package does not have the vulnerability.
+    NotAffected,
+    /// There is no fix yet.
+    NotFixed,
+    /// The vendor will not fix it.
+    WillNotFix,
+}
+
+/// One vulnerability of one package.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// The vulnerability; a CVE id where there is one.
+    pub id: AdvisoryId,
+    /// Other names of the same: the distribution's advisory, GHSA.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<AdvisoryId>,
+    /// The package that has it, one of the report's.
+    pub package: Purl,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What can be done about it.
+    pub fix: FixState,
+    /// One line of what it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Where the claim comes from: the name of the advisory source.
+    pub source: String,
+}
+
+impl Finding {
+    /// What identifies the finding within its report.
+    #[must_use]
+    pub fn key(&self) -> FindingKey {
+        FindingKey { id: self.id.clone(), package: self.package.clone() }
+    }
+}
+
+/// A vulnerability and the package that has it: what identifies a [`Finding`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct FindingKey {
+    /// The vulnerability.
+    pub id: AdvisoryId,
+    /// The package.
+    pub package: Purl,
+}
+
+impl fmt::Display for FindingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} in {}", self.id, self.package)
+    }
+}
+
+/// All that a scanner says about one image. Packages are sorted by purl, findings by id and purl.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScanReport {
+    /// The digest of the image's manifest.
+    pub subject: Digest,
+    /// The image's platform.
+    pub platform: Platform,
+    /// The distribution, where the image has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distribution: Option<Distribution>,
+    /// What is installed.
+    pub packages: Vec<Package>,
+    /// What is vulnerable.
+    pub findings: Vec<Finding>,
+    /// What the scanner could not judge, and why: a release without advisories, a stale source.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+impl ScanReport {
+    /// The package of the given identity.
+    #[must_use]
+    pub fn package(&self, purl: &Purl) -> Option<&Package> {
+        self.packages.iter().find(|package| package.purl == *purl)
+    }
+
+    /// Sorts packages and findings, and drops what stands twice: the order every report has.
+    #[must_use]
+    pub fn sorted(mut self) -> Self {
+        self.packages.sort_by(|a, b| a.purl.cmp(&b.purl));
+        self.packages.dedup();
+        self.findings.sort_by_key(Finding::key);
+        self.findings.dedup();
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_a_cve_id() {
+        for (text, cve) in [("CVE-2024-5535", true), ("CVE-24-5535", false), ("CVE-2024-x", false), ("DSA-5764-1", false)] {
+            assert_eq!(text.parse::<AdvisoryId>().unwrap().is_cve(), cve, "{text}");
+        }
+        assert!("".parse::<AdvisoryId>().is_err() && "CVE 1".parse::<AdvisoryId>().is_err());
+    }
+
+    #[test]
+    fn severities_are_ordered_and_named() {
+        assert!(Severity::ALL.is_sorted());
+        assert!(Severity::ALL.iter().all(|severity| severity.as_str().parse() == Ok(*severity)));
+    }
+}

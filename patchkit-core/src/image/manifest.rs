@@ -1,0 +1,195 @@
+//! Image manifests and indexes, OCI's and Docker's, kept byte for byte.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::MAX_DOCUMENT;
+use crate::{Descriptor, Digest, Error, ManifestBytes, MediaType, Result};
+
+/// An image manifest: the bytes it came as, and what they say.
+#[derive(Clone, Debug)]
+pub struct Manifest {
+    bytes: ManifestBytes,
+    document: Document,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Document {
+    schema_version: u32,
+    #[serde(default)]
+    media_type: Option<MediaType>,
+    #[serde(default)]
+    artifact_type: Option<MediaType>,
+    config: Descriptor,
+    layers: Vec<Descriptor>,
+    #[serde(default)]
+    subject: Option<Descriptor>,
+    #[serde(default)]
+    annotations: BTreeMap<String, String>,
+}
+
+impl Manifest {
+    /// Reads a manifest.
+    ///
+    /// # Errors
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) for another media type or schema version, or one of more than
+    /// 4 MiB; [`Corrupt`](crate::ErrorKind::Corrupt) for anything that is not what the specification says.
+    pub fn parse(bytes: &ManifestBytes) -> Result<Self> {
+        if !bytes.media_type.is_manifest() {
+            return Err(Error::unsupported(format!("{} is not an image manifest", bytes.media_type)));
+        }
+        let document: Document = parse("manifest", bytes)?;
+        check("manifest", bytes, document.schema_version, document.media_type.as_ref())?;
+        Ok(Self { bytes: bytes.clone(), document })
+    }
+
+    /// The manifest's own descriptor.
+    #[must_use]
+    pub fn descriptor(&self) -> Descriptor {
+        let artifact_type = self.document.artifact_type.clone();
+        Descriptor { artifact_type, ..self.bytes.descriptor() }
+    }
+
+    /// The manifest as it travels.
+    #[must_use]
+    pub fn bytes(&self) -> &ManifestBytes {
+        &self.bytes
+    }
+
+    /// The descriptor of the configuration.
+    #[must_use]
+    pub fn config(&self) -> &Descriptor {
+        &self.document.config
+    }
+
+    /// The descriptors of the layers, the lowest first.
+    #[must_use]
+    pub fn layers(&self) -> &[Descriptor] {
+        &self.document.layers
+    }
+
+    /// What kind of artifact it is, where it is no plain image.
+    #[must_use]
+    pub fn artifact_type(&self) -> Option<&MediaType> {
+        self.document.artifact_type.as_ref()
+    }
+
+    /// The manifest that this one refers to.
+    #[must_use]
+    pub fn subject(&self) -> Option<&Descriptor> {
+        self.document.subject.as_ref()
+    }
+
+    /// Words about the image.
+    #[must_use]
+    pub fn annotations(&self) -> &BTreeMap<String, String> {
+        &self.document.annotations
+    }
+
+    /// The document as JSON, with everything that this library knows nothing of.
+    pub(super) fn json(&self) -> Map<String, Value> {
+        object(&self.bytes.bytes)
+    }
+
+    /// The manifest with this content.
+    pub(super) fn from_json(media_type: MediaType, json: &Map<String, Value>) -> Result<Self> {
+        Self::parse(&ManifestBytes { media_type, bytes: render(json) })
+    }
+}
+
+/// An index of manifests, one a platform.
+#[derive(Clone, Debug)]
+pub struct Index {
+    bytes: ManifestBytes,
+    document: IndexDocument,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct IndexDocument {
+    schema_version: u32,
+    #[serde(default)]
+    media_type: Option<MediaType>,
+    manifests: Vec<Descriptor>,
+    #[serde(default)]
+    annotations: BTreeMap<String, String>,
+}
+
+impl Index {
+    /// Reads an index.
+    ///
+    /// # Errors
+    /// As [`Manifest::parse`].
+    pub fn parse(bytes: &ManifestBytes) -> Result<Self> {
+        if !bytes.media_type.is_index() {
+            return Err(Error::unsupported(format!("{} is not an index", bytes.media_type)));
+        }
+        let document: IndexDocument = parse("index", bytes)?;
+        check("index", bytes, document.schema_version, document.media_type.as_ref())?;
+        Ok(Self { bytes: bytes.clone(), document })
+    }
+
+    /// The index as it travels.
+    #[must_use]
+    pub fn bytes(&self) -> &ManifestBytes {
+        &self.bytes
+    }
+
+    /// The descriptors of everything in it, in its order.
+    #[must_use]
+    pub fn manifests(&self) -> &[Descriptor] {
+        &self.document.manifests
+    }
+
+    /// Words about the index.
+    #[must_use]
+    pub fn annotations(&self) -> &BTreeMap<String, String> {
+        &self.document.annotations
+    }
+
+    /// The index with some manifests replaced and everything else as it was; what is not replaced and not kept goes.
+    pub(super) fn replaced(&self, replace: impl Fn(&Digest) -> Option<Descriptor>) -> Result<Self> {
+        let mut json = object(&self.bytes.bytes);
+        let entries = json.get_mut("manifests").and_then(Value::as_array_mut);
+        for (entry, old) in entries.into_iter().flatten().zip(&self.document.manifests) {
+            if let (Some(new), Some(entry)) = (replace(&old.digest), entry.as_object_mut()) {
+                entry.insert("mediaType".into(), new.media_type.as_str().into());
+                entry.insert("digest".into(), new.digest.to_string().into());
+                entry.insert("size".into(), new.size.into());
+            }
+        }
+        Self::parse(&ManifestBytes { media_type: self.bytes.media_type.clone(), bytes: render(&json) })
+    }
+}
+
+fn parse<T: for<'de> Deserialize<'de>>(what: &str, bytes: &ManifestBytes) -> Result<T> {
+    if bytes.bytes.len() as u64 > MAX_DOCUMENT {
+        return Err(Error::unsupported(format!("{what} of {} bytes, more than {MAX_DOCUMENT}", bytes.bytes.len())));
+    }
+    serde_json::from_slice(&bytes.bytes).map_err(|error| Error::corrupt(format!("{what}: {error}")))
+}
+
+fn check(what: &str, bytes: &ManifestBytes, schema: u32, named: Option<&MediaType>) -> Result<()> {
+    if schema != 2 {
+        return Err(Error::unsupported(format!("{what} of schema version {schema}")));
+    }
+    match named {
+        Some(named) if *named != bytes.media_type => {
+            Err(Error::corrupt(format!("{what} says it is {named}, but came as {}", bytes.media_type)))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn object(bytes: &Bytes) -> Map<String, Value> {
+    serde_json::from_slice(bytes).expect("it was read as an object before")
+}
+
+/// JSON as it is written everywhere here: compact, fields in the order they came.
+pub(super) fn render(json: &Map<String, Value>) -> Bytes {
+    serde_json::to_vec(json).expect("a JSON value has only string keys").into()
+}
