@@ -2,6 +2,7 @@
 
 pub mod openpgp;
 pub mod publish;
+pub mod sources;
 
 #[cfg(test)]
 pub(crate) mod testing;
