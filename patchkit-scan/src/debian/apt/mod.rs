@@ -2,7 +2,9 @@
 
 pub mod openpgp;
 pub mod publish;
+pub mod release;
 pub mod sources;
+pub mod trust;
 
 #[cfg(test)]
 pub(crate) mod testing;
