@@ -1,5 +1,6 @@
 //! The client for Debian package archives.
 
+pub mod cache;
 pub mod fetch;
 pub mod openpgp;
 pub mod publish;
