@@ -2,6 +2,7 @@
 
 pub mod cache;
 pub mod fetch;
+pub mod index;
 pub mod openpgp;
 pub mod publish;
 pub mod release;
