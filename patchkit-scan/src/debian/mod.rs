@@ -2,4 +2,6 @@
 
 pub mod apt;
 pub mod control;
+pub mod deb;
+pub mod path;
 pub mod version;
