@@ -1,6 +1,7 @@
 //! The client for Debian package archives.
 
 pub mod cache;
+pub mod client;
 pub mod fetch;
 pub mod index;
 pub mod openpgp;
