@@ -2,5 +2,6 @@
 
 pub mod control;
 pub mod deb;
+pub mod dpkg;
 pub mod path;
 pub mod version;
