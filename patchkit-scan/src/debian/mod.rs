@@ -3,5 +3,6 @@
 pub mod apt;
 pub mod control;
 pub mod deb;
+pub mod dpkg;
 pub mod path;
 pub mod version;
