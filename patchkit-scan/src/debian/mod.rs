@@ -1,0 +1,4 @@
+//! Debian and its kin: the package database, the archive format, versions and dependencies.
+
+pub mod control;
+pub mod version;
