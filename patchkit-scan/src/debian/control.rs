@@ -513,7 +513,7 @@ mod tests {
             .expect("one")
             .expect("sound");
         assert_eq!(stanza.field("A"), Some(&b"caf\xe9"[..]));
-        let error = stanza.text("A").unwrap_err();
+        let error = stanza.text("A").expect_err("refused");
         assert_eq!(error.to_string(), "line 1: the value of A is not UTF-8");
     }
 
