@@ -2,4 +2,13 @@
 
 pub mod advisory;
 pub mod debian;
+pub mod inventory;
+pub mod matcher;
 pub mod os_release;
+pub mod rescan;
+pub mod scanner;
+
+pub use advisory::AdvisoryStore;
+pub use inventory::Inventory;
+pub use rescan::Rescan;
+pub use scanner::AdvisoryScanner;

@@ -11,7 +11,7 @@ use flate2::read::MultiGzDecoder;
 use super::{Advisory, AdvisoryError, AdvisoryErrorKind, debian, json, osv};
 
 /// The longest record that is read, in bytes: a line, or one document of a stream. Real ones have up to some MB.
-pub(super) const MAX_RECORD: u64 = 64 << 20;
+pub(super) const MAX_RECORD: u64 = 16 << 20;
 
 /// How much of an input is looked at to tell its format.
 const PREFIX: u64 = 64 << 10;
