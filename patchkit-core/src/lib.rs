@@ -3,9 +3,13 @@
 //!
 //! A plugin author needs this crate only. It does no network, no file and no process, and names no vendor.
 
+pub mod attestation;
 pub mod blob;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 pub mod memory;
 pub mod port;
+pub mod wrap;
 
 mod artifact;
 mod context;
@@ -36,12 +40,12 @@ pub use finding::{
 };
 pub use image::{Config, Edit, Image, ImageSet, Index, Layer, Manifest};
 pub use package::{Distribution, Package, PackageName, ParseWordError, SourcePackage, Version, VersionScheme};
-pub use pipeline::{Pipeline, SignatureFormat};
+pub use pipeline::Pipeline;
 pub use plan::{Application, Change, Download, Note, NoteClass, Plan, Unfixable, UnfixableReason};
 pub use platform::{ParsePlatformError, Platform};
 pub use port::{
-    Action, Command, Current, DeleteManifest, Deployer, Entry, Exit, Gate, Identity, Ledger, Limits, ListTags,
-    ManifestBytes, Mount, Network, Observation, Outcome, Patcher, Plugin, PluginInfo, PutManifest, Record,
+    Action, Command, Current, DeleteManifest, Deployer, Entry, Exit, Gate, Identity, Ledger, LimitKind, Limits,
+    ListTags, ManifestBytes, Mount, Network, Observation, Outcome, Patcher, Plugin, PluginInfo, PutManifest, Record,
     ReferrersFilter, Registry, Runtime, Sample, Scanner, Signal, Signature, Signer, Telemetry, Verifier, Window,
 };
 pub use purl::{ParsePurlError, Purl, PurlParts};
