@@ -8,3 +8,6 @@ mod sign;
 pub use layout::{Collected, IndexFile, Layout, ParseLayoutError, Store, parse_marker};
 pub use scratch::FolderScratch;
 pub use sign::{LocalKey, SigstoreBundle, verify};
+pub mod distribution;
+
+pub use distribution::RegistryClient;
