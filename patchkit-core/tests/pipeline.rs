@@ -321,7 +321,7 @@ async fn a_doctored_ledger_is_refused() {
     }
     #[async_trait]
     impl Ledger for Doctored {
-        async fn append(&self, record: Record, cx: &Context) -> Result<Entry> {
+        async fn append(&self, record: &Record, cx: &Context) -> Result<Entry> {
             self.0.append(record, cx).await
         }
         async fn read(&self, from: u64, limit: usize, cx: &Context) -> Result<Vec<Entry>> {

@@ -15,3 +15,6 @@ pub use layout::{Collected, IndexFile, Layout, ParseLayoutError, Store, parse_ma
 pub use name::{ImageName, Local, ParseImageNameError};
 pub use scratch::FolderScratch;
 pub use sign::{LocalKey, SigstoreBundle, verify};
+pub mod distribution;
+
+pub use distribution::RegistryClient;

@@ -25,7 +25,7 @@ fn record(n: usize, cx: &Context) -> Record {
 
 async fn record_comes_back(ledger: &dyn Ledger) -> Check {
     let cx = Context::new();
-    let entry = ledger.append(record(1, &cx), &cx).await?;
+    let entry = ledger.append(&record(1, &cx), &cx).await?;
     equal(&entry.record, &record(1, &cx).at(entry.record.at))?;
     equal(ledger.read(entry.sequence, 1, &cx).await?, vec![entry])
 }
@@ -39,7 +39,7 @@ impl Record {
 async fn entries_are_chained(ledger: &dyn Ledger) -> Check {
     let cx = Context::new();
     for n in 0..3 {
-        ledger.append(record(n, &cx), &cx).await?;
+        ledger.append(&record(n, &cx), &cx).await?;
     }
     let entries = ledger.read(0, usize::MAX, &cx).await?;
     let mut last = None;
@@ -53,7 +53,7 @@ async fn entries_are_chained(ledger: &dyn Ledger) -> Check {
 async fn reading_is_paged(ledger: &dyn Ledger) -> Check {
     let cx = Context::new();
     for n in 0..3 {
-        ledger.append(record(n, &cx), &cx).await?;
+        ledger.append(&record(n, &cx), &cx).await?;
     }
     let page = ledger.read(1, 2, &cx).await?;
     equal(page.iter().map(|entry| entry.sequence).collect::<Vec<_>>(), vec![1, 2])
@@ -65,7 +65,8 @@ async fn past_the_end(ledger: &dyn Ledger) -> Check {
 
 async fn appenders_at_once(ledger: &dyn Ledger) -> Check {
     let cx = Context::new();
-    let appends = (0..16).map(|n| ledger.append(record(n, &cx), &cx));
+    let records: Vec<_> = (0..16).map(|n| record(n, &cx)).collect();
+    let appends = records.iter().map(|record| ledger.append(record, &cx));
     let entries = futures::future::join_all(appends).await.into_iter().collect::<Result<Vec<_>>>()?;
     let numbers: BTreeSet<_> = entries.iter().map(|entry| entry.sequence).collect();
     equal(numbers.len(), 16)?;

@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Check, Outcomes, Wrong, equal, fails, holds};
-use crate::{
-    Application, Context, Digest, ErrorKind, Finding, FindingKey, Image, Patcher, Plan, Result, ScanReport,
-};
+use crate::{Application, Context, Digest, ErrorKind, Finding, FindingKey, Image, Patcher, Plan, Result, ScanReport};
 
 /// Runs every case on an image and a report about it with at least one finding that the patcher can fix.
 pub async fn suite(patcher: &dyn Patcher, image: &Image, report: &ScanReport) -> Outcomes {

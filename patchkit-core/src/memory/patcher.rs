@@ -2,7 +2,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::{
-    Application, Change, Context, Error, Finding, FixState, Image, Package, Plan, Plugin, PluginInfo, Patcher, Result,
+    Application, Change, Context, Error, Finding, FixState, Image, Package, Patcher, Plan, Plugin, PluginInfo, Result,
     ScanReport, Unfixable, UnfixableReason,
 };
 

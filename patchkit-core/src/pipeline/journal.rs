@@ -92,7 +92,7 @@ impl Journal {
             return Ok(());
         };
         let record = Record { kind: kind.into(), subject, run: cx.run().into(), at: cx.now(), body };
-        ledger.append(record, cx).await.map(drop)
+        ledger.append(&record, cx).await.map(drop)
     }
 }
 

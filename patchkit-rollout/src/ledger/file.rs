@@ -166,7 +166,8 @@ impl Plugin for FileLedger {
 
 #[async_trait]
 impl Ledger for FileLedger {
-    async fn append(&self, record: Record, _cx: &Context) -> Result<Entry> {
+    async fn append(&self, record: &Record, _cx: &Context) -> Result<Entry> {
+        let record = record.clone();
         self.blocking(move |ledger| ledger.append_now(record)).await
     }
 
