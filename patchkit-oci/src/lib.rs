@@ -1,5 +1,6 @@
 //! Images wherever they live, and what is attached to them.
 
+pub mod diff;
 pub mod distribution;
 #[cfg(feature = "serve")]
 pub mod serve;
