@@ -5,12 +5,15 @@
 //! understood is for a person to review. This is a reader of bounded effort, not an interpreter: it never says that a
 //! script does less than it could do, unless a command it takes for harmless is replaced in the image.
 
+mod branch;
+mod builtin;
 mod command;
 mod condition;
 mod environment;
 mod follow;
 mod helper;
 mod parser;
+mod scan;
 mod sed;
 mod syntax;
 mod word;
