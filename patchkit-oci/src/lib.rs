@@ -1,5 +1,10 @@
 //! Images wherever they live, and what is attached to them.
 
+mod file;
+mod layout;
+mod scratch;
 mod sign;
 
+pub use layout::{Collected, IndexFile, Layout, ParseLayoutError, Store, parse_marker};
+pub use scratch::FolderScratch;
 pub use sign::{LocalKey, SigstoreBundle, verify};
