@@ -5,4 +5,5 @@ pub mod control;
 pub mod deb;
 pub mod dpkg;
 pub mod path;
+pub mod solve;
 pub mod version;
