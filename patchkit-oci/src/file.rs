@@ -54,12 +54,19 @@ impl FilePart {
         Ok(bytes.into())
     }
 
-    /// Reads some bytes at an offset into it: fewer only at its end. Blocks.
-    pub(crate) fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        let left = self.len.saturating_sub(offset);
-        let wanted = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-        self.file.read_exact_at(&mut buffer[..wanted], self.start + offset)?;
-        Ok(wanted)
+    /// Fills a buffer from an offset into it. Blocks.
+    pub(crate) fn fill(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let inside = offset.checked_add(buffer.len() as u64).is_some_and(|end| end <= self.len);
+        if !inside {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.file.read_exact_at(buffer, self.start + offset)
+    }
+
+    /// A stretch of it that is known to lie inside.
+    pub(crate) fn part(&self, start: u64, len: u64) -> Self {
+        debug_assert!(start + len <= self.len);
+        Self { start: self.start + start, len, ..self.clone() }
     }
 
     /// Reads it piece by piece.

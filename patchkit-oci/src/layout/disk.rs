@@ -26,18 +26,18 @@ const WAITING: usize = 8;
 
 /// A lock on a layout; given back when dropped.
 #[derive(Debug)]
-pub(super) struct Lock(#[allow(dead_code, reason = "held, not read")] File);
+pub(crate) struct Lock(#[allow(dead_code, reason = "held, not read")] File);
 
 impl Lock {
     /// Waits until nobody else holds any lock. Blocks.
-    pub(super) fn exclusive(root: &Path) -> Result<Self> {
+    pub(crate) fn exclusive(root: &Path) -> Result<Self> {
         let folder = File::open(root).map_err(on(root))?;
         folder.lock().map_err(on(root))?;
         Ok(Self(folder))
     }
 
     /// Waits until nobody else holds an exclusive lock. Blocks.
-    pub(super) fn shared(root: &Path) -> Result<Self> {
+    pub(crate) fn shared(root: &Path) -> Result<Self> {
         let folder = File::open(root).map_err(on(root))?;
         folder.lock_shared().map_err(on(root))?;
         Ok(Self(folder))
@@ -51,14 +51,14 @@ impl Lock {
 }
 
 /// A new hidden file, locked. The layout's lock keeps it from being taken for left over before it is.
-pub(super) fn hidden(root: &Path, _lock: &Lock) -> Result<NamedTempFile> {
+pub(crate) fn hidden(root: &Path, _lock: &Lock) -> Result<NamedTempFile> {
     let file = tempfile::Builder::new().prefix(HIDDEN).tempfile_in(root).map_err(on(root))?;
     file.as_file().lock().map_err(on(root))?;
     Ok(file)
 }
 
 /// Gives a hidden file its name, after its bytes are on disk.
-pub(super) fn publish(file: NamedTempFile, to: &Path) -> Result<()> {
+pub(crate) fn publish(file: NamedTempFile, to: &Path) -> Result<()> {
     let parent = to.parent().expect("a file in a layout has a folder");
     fs::create_dir_all(parent).map_err(on(parent))?;
     set_public(file.as_file()).and_then(|()| file.as_file().sync_all()).map_err(on(to))?;
@@ -80,7 +80,7 @@ pub(super) fn write(root: &Path, to: &Path, bytes: &[u8], lock: &Lock) -> Result
 }
 
 /// Removes what writers left that were killed, unless someone is writing right now.
-pub(super) fn clean(root: &Path) -> Result<()> {
+pub(crate) fn clean(root: &Path) -> Result<()> {
     let Some(_lock) = Lock::now(root)? else {
         return Ok(());
     };
