@@ -1,0 +1,6 @@
+//! Debian and its kin: the package database, the archive format, versions and dependencies.
+
+pub mod control;
+pub mod deb;
+pub mod path;
+pub mod version;
