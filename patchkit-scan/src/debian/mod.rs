@@ -2,5 +2,6 @@
 
 pub mod control;
 pub mod deb;
+pub mod install;
 pub mod path;
 pub mod version;
