@@ -2,6 +2,7 @@
 
 pub mod control;
 pub mod deb;
+pub mod dpkg;
 pub mod install;
 pub mod path;
 pub mod version;
