@@ -95,8 +95,10 @@ pub struct Stored {
     pub md5: [u8; 16],
     /// What the dynamic linker's cache needs to know of a shared library.
     pub elf: Option<Arc<Elf>>,
-    /// Which hard link of which package it is: entries with the same content are one file.
+    /// Which file it is: entries with the same number are hard links of each other.
     pub inode: u64,
+    /// The bytes, where they will be read again before the layer is written.
+    pub kept: Option<Bytes>,
 }
 
 impl Entry {
