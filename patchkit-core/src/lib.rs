@@ -3,6 +3,7 @@
 //!
 //! A plugin author needs this crate only. It does no network, no file and no process, and names no vendor.
 
+pub mod attestation;
 pub mod blob;
 pub mod memory;
 pub mod port;
@@ -36,7 +37,7 @@ pub use finding::{
 };
 pub use image::{Config, Edit, Image, ImageSet, Index, Layer, Manifest};
 pub use package::{Distribution, Package, PackageName, ParseWordError, SourcePackage, Version, VersionScheme};
-pub use pipeline::{Pipeline, SignatureFormat};
+pub use pipeline::Pipeline;
 pub use plan::{Application, Change, Download, Note, NoteClass, Plan, Unfixable, UnfixableReason};
 pub use platform::{ParsePlatformError, Platform};
 pub use port::{

@@ -1,1 +1,5 @@
 //! Images wherever they live, and what is attached to them.
+
+mod sign;
+
+pub use sign::{LocalKey, SigstoreBundle, verify};

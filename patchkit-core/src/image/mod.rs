@@ -185,8 +185,9 @@ impl Image {
     pub async fn push(&self, registry: &dyn Registry, repository: &Repository, cx: &Context) -> Result<()> {
         use futures::{StreamExt, TryStreamExt, stream};
         let config = Blob::of(self.manifest().config().media_type.clone(), self.config().bytes().clone());
-        let blobs = self.layers().iter().map(|layer| layer.blob().clone()).chain([config]);
-        let puts = blobs.map(|blob| async move { registry.put_blob(repository, &blob, cx).await });
+        let mut blobs: Vec<Blob> = self.layers().iter().map(Layer::blob).cloned().collect();
+        blobs.push(config);
+        let puts = blobs.into_iter().map(|blob| async move { registry.put_blob(repository, &blob, cx).await });
         stream::iter(puts).buffer_unordered(PARALLEL_BLOBS).try_collect::<()>().await?;
         let reference = repository.digest(*self.digest());
         registry.put_manifest(&reference, self.manifest().bytes(), &Default::default(), cx).await?;

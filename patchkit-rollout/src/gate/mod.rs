@@ -1,0 +1,5 @@
+//! Decisions on verified images.
+
+mod severity;
+
+pub use severity::SeverityGate;

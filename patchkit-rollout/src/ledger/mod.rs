@@ -1,0 +1,5 @@
+//! Where a run's record is kept.
+
+mod file;
+
+pub use file::FileLedger;
