@@ -13,11 +13,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use patchkit_core::{Result, image::FilePath};
+use patchkit_core::{ByteRange, Context, Result, image::FilePath};
 use patchkit_scan::debian::install::{
+    Installation,
+    archive::{Archive, Store},
     elf::Elf,
     ldcache::Libraries,
-    tree::{Base, Content, Entry, Kind},
+    tree::{Base, Content, Entry, Kind, Tree},
 };
 
 /// Says why a test is skipped, or fails where everything must be there.
@@ -108,4 +110,99 @@ pub fn copy(from: &Path, to: &Path) {
             .unwrap()
             .success()
     );
+}
+
+/// A tree after packages were put into it, with the content that was set aside.
+pub struct Installed {
+    pub tree: Tree,
+    pub stored: Bytes,
+}
+
+/// Puts packages into a folder's tree as data.
+pub fn install(root: &Path, debs: &[&PathBuf]) -> Installed {
+    let cx = Context::new();
+    let mut store = Store::new(cx.scratch().create().unwrap());
+    let archives: Vec<Archive> = debs
+        .iter()
+        .map(|deb| Archive::read(fs::File::open(deb).unwrap(), &mut store).unwrap())
+        .collect();
+    let source = store.finish().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let stored = runtime.block_on(async {
+        source
+            .open(ByteRange::FULL, &cx)
+            .await
+            .unwrap()
+            .collect(1 << 30)
+            .await
+            .unwrap()
+    });
+    let tree = Tree::new(Arc::new(Folder(root.to_path_buf())));
+    let mut installation = Installation::open(tree, 0).unwrap();
+    installation.expect(archives.iter().map(Archive::identity).map(Result::unwrap));
+    archives
+        .iter()
+        .for_each(|archive| installation.unpack(archive).unwrap());
+    installation.configure().unwrap();
+    Installed {
+        tree: installation.finish().0,
+        stored,
+    }
+}
+
+/// What differs between two trees, one line a path.
+pub struct Comparison(Vec<String>);
+
+/// What dpkg leaves of its own work: backups, locks and logs.
+const LEFT: [&str; 6] = [
+    "var/lib/dpkg/status-old",
+    "var/lib/dpkg/lock",
+    "var/lib/dpkg/lock-frontend",
+    "var/lib/dpkg/triggers/Lock",
+    "var/lib/dpkg/triggers/Unincorp",
+    "var/lib/dpkg/available",
+];
+
+impl Comparison {
+    pub fn of(theirs: &Path, ours: &Installed) -> Self {
+        let their_tree = Tree::new(Arc::new(Folder(theirs.to_path_buf())));
+        let list = |tree: &Tree| tree.descendants(&FilePath::root());
+        let mut paths = [list(&their_tree), list(&ours.tree)].concat();
+        paths.sort();
+        paths.dedup();
+        let compared = paths
+            .iter()
+            .filter(|path| !LEFT.iter().any(|left| left.as_bytes() == path.as_bytes()));
+        let nothing = Bytes::new();
+        Self(
+            compared
+                .filter_map(|path| {
+                    let theirs = describe(&their_tree, path, &nothing);
+                    let ours = describe(&ours.tree, path, &ours.stored);
+                    (theirs != ours).then(|| format!("{path}\n  dpkg: {theirs}\n  ours: {ours}"))
+                })
+                .collect(),
+        )
+    }
+
+    pub fn expect_same(&self) {
+        assert!(self.0.is_empty(), "\n{}", self.0.join("\n"));
+    }
+}
+
+fn describe(tree: &Tree, path: &FilePath, stored: &Bytes) -> String {
+    let Some(entry) = tree.entry(path) else {
+        return "nothing".into();
+    };
+    let what = match &entry.kind {
+        Kind::File(Content::Stored(file)) => {
+            let (start, end) = (file.offset as usize, (file.offset + file.size) as usize);
+            format!("file {}", stored[start..end].escape_ascii())
+        }
+        Kind::File(content) => format!("file {}", tree.content(content).unwrap().escape_ascii()),
+        other => format!("{other:?}"),
+    };
+    format!("{:o} {}:{} {what}", entry.mode, entry.uid, entry.gid)
 }

@@ -17,9 +17,13 @@ use super::{
 
 use format::Cache;
 pub use format::{Dialect, Format};
+pub(super) use search::looks_like_library;
 
 /// The most bytes of an `ldconfig` program that are looked at: 16 MiB. Real ones have 1.
 pub const MAX_LDCONFIG: u64 = 16 << 20;
+
+/// The most bytes of a shared library that are looked at: 512 MiB.
+pub const MAX_LIBRARY: u64 = 512 << 20;
 
 /// Where the cache is.
 const CACHE: &str = "etc/ld.so.cache";

@@ -208,11 +208,47 @@ impl Tree {
         self.walk(path, false)
     }
 
+    /// Where a file would be written through the links of a path, whether there is one or not. `None` for a loop.
+    #[must_use]
+    pub fn follow(&self, path: &FilePath) -> Option<FilePath> {
+        self.walk(path, true)
+    }
+
+    /// Where a link at `place` (a path without links in it) with the given target would lead.
+    #[must_use]
+    pub fn resolve_link(&self, place: &FilePath, target: &[u8]) -> Option<FilePath> {
+        let start = if target.starts_with(b"/") {
+            FilePath::root()
+        } else {
+            place.parent()?
+        };
+        let found = self.walk_from(
+            start,
+            target
+                .split(|byte| *byte == b'/')
+                .map(<[u8]>::to_vec)
+                .collect(),
+            true,
+        )?;
+        self.entry(&found).is_some().then_some(found)
+    }
+
     fn walk(&self, path: &FilePath, follow_last: bool) -> Option<FilePath> {
-        let mut links = 0;
-        let mut todo: Vec<Vec<u8>> = path.components().map(<[u8]>::to_vec).collect();
+        self.walk_from(
+            FilePath::root(),
+            path.components().map(<[u8]>::to_vec).collect(),
+            follow_last,
+        )
+    }
+
+    fn walk_from(
+        &self,
+        start: FilePath,
+        mut todo: Vec<Vec<u8>>,
+        follow_last: bool,
+    ) -> Option<FilePath> {
+        let (mut links, mut at) = (0, start);
         todo.reverse();
-        let mut at = FilePath::root();
         while let Some(name) = todo.pop() {
             match &name[..] {
                 b"" | b"." => continue,
@@ -354,6 +390,14 @@ impl Tree {
             Some(_) => self.changes.insert(path.clone(), None),
             None => self.changes.remove(path),
         };
+    }
+
+    /// Removes what is at a path without symbolic links in it, with all below it.
+    pub fn remove_all(&mut self, path: &FilePath) {
+        for below in self.descendants(path).iter().rev() {
+            self.remove(below);
+        }
+        self.remove(path);
     }
 
     /// Moves what is at one path to another, both without symbolic links in them; a folder with all below it.
