@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::{
-    Blob, Context, Descriptor, Identity, ManifestBytes, MediaType, PutManifest, Registry, Repository, Result, Signature,
-    Signer,
+    Blob, Context, Descriptor, Identity, ManifestBytes, MediaType, PutManifest, Registry, Repository, Result,
+    Signature, Signer,
 };
 
 /// The payload type of an in-toto statement in a DSSE envelope.

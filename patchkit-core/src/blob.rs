@@ -49,9 +49,12 @@ impl ByteStream {
     /// The stream fails with [`Corrupt`](crate::ErrorKind::Corrupt) as soon as more bytes come than promised.
     #[must_use]
     pub fn verified(self, descriptor: &Descriptor) -> Self {
-        let check = Check { descriptor: descriptor.clone(), hasher: Hasher::new(descriptor.digest.algorithm()), seen: 0 };
+        let check =
+            Check { descriptor: descriptor.clone(), hasher: Hasher::new(descriptor.digest.algorithm()), seen: 0 };
         Self::new(futures::stream::try_unfold((self, Some(check)), |(mut stream, check)| async move {
-            let Some(mut check) = check else { return Ok(None) };
+            let Some(mut check) = check else {
+                return Ok(None);
+            };
             match stream.next().await {
                 Some(piece) => {
                     let piece = piece?;

@@ -5,11 +5,7 @@ use std::{fmt, future::Future, sync::Arc, time::Duration};
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use crate::{
-    Error, Result,
-    memory::MemoryScratch,
-    scratch::Scratch,
-};
+use crate::{Error, Result, memory::MemoryScratch, scratch::Scratch};
 
 /// Tells the time and waits. Tests move one by hand: [`ManualClock`](crate::memory::ManualClock).
 #[async_trait::async_trait]
@@ -177,7 +173,9 @@ impl Context {
     }
 
     async fn until_deadline(&self) -> Timestamp {
-        let Some(deadline) = self.deadline else { return std::future::pending().await };
+        let Some(deadline) = self.deadline else {
+            return std::future::pending().await;
+        };
         let left = deadline.duration_since(self.now());
         self.clock.sleep(left.try_into().unwrap_or_default()).await;
         deadline

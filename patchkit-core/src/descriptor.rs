@@ -136,7 +136,9 @@ mod platform_object {
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Platform>, D::Error> {
-        let Some(Object { architecture, os, variant }) = Option::<Object>::deserialize(d)? else { return Ok(None) };
+        let Some(Object { architecture, os, variant }) = Option::<Object>::deserialize(d)? else {
+            return Ok(None);
+        };
         Platform::new(&os, &architecture, variant.as_deref()).map(Some).map_err(D::Error::custom)
     }
 }

@@ -28,8 +28,7 @@ pub enum Severity {
 
 impl Severity {
     /// All severities, the least first.
-    pub const ALL: [Self; 6] =
-        [Self::Unknown, Self::Negligible, Self::Low, Self::Medium, Self::High, Self::Critical];
+    pub const ALL: [Self; 6] = [Self::Unknown, Self::Negligible, Self::Low, Self::Medium, Self::High, Self::Critical];
 
     /// The word for it, in lower case.
     #[must_use]
@@ -221,7 +220,9 @@ mod tests {
 
     #[test]
     fn knows_a_cve_id() {
-        for (text, cve) in [("CVE-2024-5535", true), ("CVE-24-5535", false), ("CVE-2024-x", false), ("DSA-5764-1", false)] {
+        for (text, cve) in
+            [("CVE-2024-5535", true), ("CVE-24-5535", false), ("CVE-2024-x", false), ("DSA-5764-1", false)]
+        {
             assert_eq!(text.parse::<AdvisoryId>().unwrap().is_cve(), cve, "{text}");
         }
         assert!("".parse::<AdvisoryId>().is_err() && "CVE 1".parse::<AdvisoryId>().is_err());

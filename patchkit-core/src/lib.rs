@@ -5,8 +5,11 @@
 
 pub mod attestation;
 pub mod blob;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 pub mod memory;
 pub mod port;
+pub mod wrap;
 
 mod artifact;
 mod context;
@@ -41,8 +44,8 @@ pub use pipeline::Pipeline;
 pub use plan::{Application, Change, Download, Note, NoteClass, Plan, Unfixable, UnfixableReason};
 pub use platform::{ParsePlatformError, Platform};
 pub use port::{
-    Action, Command, Current, DeleteManifest, Deployer, Entry, Exit, Gate, Identity, Ledger, Limits, ListTags,
-    ManifestBytes, Mount, Network, Observation, Outcome, Patcher, Plugin, PluginInfo, PutManifest, Record,
+    Action, Command, Current, DeleteManifest, Deployer, Entry, Exit, Gate, Identity, Ledger, LimitKind, Limits,
+    ListTags, ManifestBytes, Mount, Network, Observation, Outcome, Patcher, Plugin, PluginInfo, PutManifest, Record,
     ReferrersFilter, Registry, Runtime, Sample, Scanner, Signal, Signature, Signer, Telemetry, Verifier, Window,
 };
 pub use purl::{ParsePurlError, Purl, PurlParts};

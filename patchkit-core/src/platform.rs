@@ -109,7 +109,9 @@ mod tests {
 
     #[test]
     fn normalises_variants() {
-        for (text, shown) in [("linux/arm", "linux/arm/v7"), ("linux/x86_64", "linux/amd64"), ("linux/arm/v6", "linux/arm/v6")] {
+        for (text, shown) in
+            [("linux/arm", "linux/arm/v7"), ("linux/x86_64", "linux/amd64"), ("linux/arm/v6", "linux/arm/v6")]
+        {
             assert_eq!(text.parse::<Platform>().unwrap().to_string(), shown);
         }
     }

@@ -137,7 +137,8 @@ fn split(text: &str) -> Result<PurlParts, &'static str> {
     let rest = rest.trim_end_matches('/');
     // An @ in a namespace is escaped, so the last one after the last slash starts the version.
     let cut = rest.rfind('/').map_or(0, |slash| slash + 1);
-    let (name, version) = rest[cut..].rsplit_once('@').filter(|(name, _)| !name.is_empty()).unwrap_or((&rest[cut..], ""));
+    let (name, version) =
+        rest[cut..].rsplit_once('@').filter(|(name, _)| !name.is_empty()).unwrap_or((&rest[cut..], ""));
     let mut parts = PurlParts { kind: kind.to_ascii_lowercase(), ..PurlParts::default() };
     let joined = |text: &str| segments(text).map(decode).collect::<Result<Vec<_>, _>>().map(|all| all.join("/"));
     parts.namespace = joined(&rest[..cut])?;

@@ -250,9 +250,22 @@ mod tests {
     #[test]
     fn refuses_bad_names() {
         let long = "a".repeat(300);
-        for text in
-            ["", "UPPER/case:x", "a//b", "a:", "a:-x", "a@", "a@sha256:00", "a b", "-a", "a..b", "example.org:0/a", "[::g]/a", "../a", &long]
-        {
+        for text in [
+            "",
+            "me/UPPER:x",
+            "a//b",
+            "a:",
+            "a:-x",
+            "a@",
+            "a@sha256:00",
+            "a b",
+            "-a",
+            "a..b",
+            "example.org:0/a",
+            "[::g]/a",
+            "../a",
+            &long,
+        ] {
             assert!(text.parse::<Reference>().is_err(), "{text}");
         }
     }

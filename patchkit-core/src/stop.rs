@@ -37,7 +37,9 @@ impl fmt::Display for Stop {
                 write!(f, "refused by {stage}")?;
                 reasons.iter().filter(|reason| !reason.holds).try_for_each(|reason| write!(f, "\n{reason}"))
             }
-            Self::Waiting(ticket) => write!(f, "waiting for {}: {}", ticket.id, ticket.reason.message),
+            Self::Waiting(ticket) => {
+                write!(f, "waiting for {}: {}", ticket.id, ticket.reason.message)
+            }
         }
     }
 }

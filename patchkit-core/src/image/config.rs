@@ -50,7 +50,8 @@ impl Config {
     /// # Errors
     /// [`Corrupt`](crate::ErrorKind::Corrupt) where it is not what the specification says.
     pub fn parse(bytes: Bytes) -> Result<Self> {
-        let document = serde_json::from_slice(&bytes).map_err(|error| Error::corrupt(format!("configuration: {error}")))?;
+        let document =
+            serde_json::from_slice(&bytes).map_err(|error| Error::corrupt(format!("configuration: {error}")))?;
         Ok(Self { bytes, document })
     }
 

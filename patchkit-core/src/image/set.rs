@@ -28,7 +28,9 @@ impl ImageSet {
     ) -> Result<Self> {
         let root = registry.manifest(repository, digest, cx).await?;
         if !root.media_type.is_index() {
-            return Ok(Self::single(Image::from_manifest(registry, repository, root, cx).await.map_err(|e| e.on(digest))?));
+            return Ok(Self::single(
+                Image::from_manifest(registry, repository, root, cx).await.map_err(|e| e.on(digest))?,
+            ));
         }
         let index = Index::parse(&root).map_err(|error| error.on(digest))?;
         let mut images = Vec::new();

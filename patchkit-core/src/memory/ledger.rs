@@ -24,9 +24,9 @@ impl Plugin for MemoryLedger {
 
 #[async_trait]
 impl Ledger for MemoryLedger {
-    async fn append(&self, record: Record, _cx: &Context) -> Result<Entry> {
+    async fn append(&self, record: &Record, _cx: &Context) -> Result<Entry> {
         let mut entries = self.0.lock().expect("nobody panics while holding the lock");
-        let entry = Entry::after(entries.last(), record);
+        let entry = Entry::after(entries.last(), record.clone());
         entries.push(entry.clone());
         Ok(entry)
     }

@@ -5,7 +5,7 @@ use std::{collections::HashMap, future::Future, sync::Arc};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use crate::{Context, Digest, Ledger, PluginInfo, Record, Result};
+use crate::{Context, Digest, Entry, Ledger, PluginInfo, Record, Result};
 
 /// How many entries of a ledger are read at once.
 const PAGE: usize = 256;
@@ -31,14 +31,18 @@ impl Key<'_> {
 }
 
 impl Journal {
-    /// Reads all results that a ledger has, checking its chain on the way.
+    /// Reads all results that a ledger has. The chain is checked here too, whatever the ledger itself checks.
     pub(super) async fn open(ledger: Option<Arc<dyn Ledger>>, cx: &Context) -> Result<Self> {
         let mut results = HashMap::new();
         if let Some(ledger) = &ledger {
-            let mut next = 0;
+            let mut last = None;
             loop {
+                let next = last.as_ref().map_or(0, |last: &Entry| last.sequence + 1);
                 let page = ledger.read(next, PAGE, cx).await?;
-                next += page.len() as u64;
+                for entry in &page {
+                    entry.check(last.as_ref())?;
+                    last = Some(entry.clone());
+                }
                 results.extend(page.iter().filter_map(|entry| result(&entry.record.body)));
                 if page.len() < PAGE {
                     break;
@@ -84,9 +88,11 @@ impl Journal {
 
     /// Records something that is never taken from the record.
     pub(super) async fn note(&self, kind: &str, subject: Digest, body: Value, cx: &Context) -> Result<()> {
-        let Some(ledger) = &self.ledger else { return Ok(()) };
+        let Some(ledger) = &self.ledger else {
+            return Ok(());
+        };
         let record = Record { kind: kind.into(), subject, run: cx.run().into(), at: cx.now(), body };
-        ledger.append(record, cx).await.map(drop)
+        ledger.append(&record, cx).await.map(drop)
     }
 }
 

@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use serde_json::json;
 
 use super::{Scope, Step, journal::Key};
-use crate::{Approved, Decision, Digest, Error, Gate, Patched, Plan, Reason, Result, Stop, Verdict, Verified, Verifier};
+use crate::{
+    Approved, Decision, Digest, Error, Gate, Patched, Plan, Reason, Result, Stop, Verdict, Verified, Verifier,
+};
 
 pub(super) struct Verify<V>(pub(super) V);
 

@@ -16,14 +16,14 @@ use crate::{Context, Digest, Error, Result};
 #[async_trait]
 pub trait Ledger: Plugin {
     /// Appends a record and returns it as an entry, durable.
-    async fn append(&self, record: Record, cx: &Context) -> Result<Entry>;
+    async fn append(&self, record: &Record, cx: &Context) -> Result<Entry>;
 
     /// Up to `limit` entries from the given number on, checked against each other and, from 0 on, against the start.
     async fn read(&self, from: u64, limit: usize, cx: &Context) -> Result<Vec<Entry>>;
 }
 
 forward!(Ledger {
-    fn append(record: Record, cx: &Context) -> Result<Entry>;
+    fn append(record: &Record, cx: &Context) -> Result<Entry>;
     fn read(from: u64, limit: usize, cx: &Context) -> Result<Vec<Entry>>;
 });
 

@@ -9,7 +9,10 @@ use std::{
 
 use async_trait::async_trait;
 use p256::{
-    ecdsa::{DerSignature, SigningKey, VerifyingKey, signature::{Signer as _, Verifier as _}},
+    ecdsa::{
+        DerSignature, SigningKey, VerifyingKey,
+        signature::{Signer as _, Verifier as _},
+    },
     elliptic_curve::Generate,
     pkcs8::{DecodePrivateKey, DecodePublicKey, EncodePrivateKey, EncodePublicKey, LineEnding},
 };
@@ -47,7 +50,8 @@ impl LocalKey {
     /// [`Invalid`](patchkit_core::ErrorKind::Invalid) where it cannot be read; those of `from_pem`.
     pub fn read(path: &Path) -> Result<Self> {
         let pem = fs::read_to_string(path).map_err(|error| Error::invalid(error.to_string()).because(error));
-        pem.and_then(|pem| Self::from_pem(&pem)).map_err(|error| error.during("read the private key").on(path.display()))
+        pem.and_then(|pem| Self::from_pem(&pem))
+            .map_err(|error| error.during("read the private key").on(path.display()))
     }
 
     /// Writes the key to a new file that only its owner can read.
@@ -89,7 +93,8 @@ impl LocalKey {
 /// [`Invalid`](patchkit_core::ErrorKind::Invalid) for a key that is no P-256 key;
 /// [`Corrupt`](patchkit_core::ErrorKind::Corrupt) where the signature is not by that key over these bytes.
 pub fn verify(public_pem: &str, message: &[u8], signature: &[u8]) -> Result<()> {
-    let key = VerifyingKey::from_public_key_pem(public_pem).map_err(|_| Error::invalid("no P-256 public key in PEM"))?;
+    let key =
+        VerifyingKey::from_public_key_pem(public_pem).map_err(|_| Error::invalid("no P-256 public key in PEM"))?;
     let corrupt = |_| Error::corrupt("the signature does not verify");
     let signature = DerSignature::from_bytes(signature).map_err(corrupt)?;
     key.verify(message, &signature).map_err(corrupt)

@@ -60,7 +60,11 @@ impl Plugin for TagDeployer {
 impl Deployer for TagDeployer {
     async fn observe(&self, cx: &Context) -> Result<Observation> {
         let current = self.current(&self.tag, cx).await?;
-        Ok(Observation { shares: current.into_iter().map(|digest| (digest, 100)).collect(), settled: true, message: None })
+        Ok(Observation {
+            shares: current.into_iter().map(|digest| (digest, 100)).collect(),
+            settled: true,
+            message: None,
+        })
     }
 
     async fn perform(&self, action: &Action, cx: &Context) -> Result<()> {
@@ -82,7 +86,9 @@ impl Deployer for TagDeployer {
     }
 
     async fn rollback(&self, cx: &Context) -> Result<()> {
-        let Some(previous) = self.current(&self.previous, cx).await? else { return Ok(()) };
+        let Some(previous) = self.current(&self.previous, cx).await? else {
+            return Ok(());
+        };
         let current = self.current(&self.tag, cx).await?;
         match current == Some(previous) {
             true => Ok(()),

@@ -46,7 +46,8 @@ impl FileLedger {
         let ledger = self.clone();
         let shown = self.path.display().to_string();
         let done = tokio::task::spawn_blocking(move || work(&ledger)).await;
-        done.map_err(|error| Error::unexpected("the ledger's thread died").because(error))?.map_err(|error| error.on(shown))
+        done.map_err(|error| Error::unexpected("the ledger's thread died").because(error))?
+            .map_err(|error| error.on(shown))
     }
 
     fn append_now(&self, record: Record) -> Result<Entry> {
@@ -65,7 +66,9 @@ impl FileLedger {
     fn read_now(&self, from: u64, limit: usize) -> Result<Vec<Entry>> {
         let mut file = match File::open(&self.path) {
             Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return self.nothing_is_missing(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return self.nothing_is_missing();
+            }
             Err(error) => return Err(io("open")(error)),
         };
         file.lock_shared().map_err(io("lock"))?;
@@ -104,7 +107,9 @@ impl FileLedger {
     }
 
     fn check_head(&self, entries: &[Entry]) -> Result<()> {
-        let Some(head) = self.head()? else { return Ok(()) };
+        let Some(head) = self.head()? else {
+            return Ok(());
+        };
         let last = head.entries.checked_sub(1).and_then(|last| usize::try_from(last).ok());
         match last.and_then(|last| entries.get(last)) {
             Some(entry) if entry.digest == head.digest => Ok(()),
@@ -161,7 +166,8 @@ impl Plugin for FileLedger {
 
 #[async_trait]
 impl Ledger for FileLedger {
-    async fn append(&self, record: Record, _cx: &Context) -> Result<Entry> {
+    async fn append(&self, record: &Record, _cx: &Context) -> Result<Entry> {
+        let record = record.clone();
         self.blocking(move |ledger| ledger.append_now(record)).await
     }
 
@@ -208,7 +214,9 @@ mod tests {
         type Tampering = fn(String) -> String;
         let cases: [(&str, Tampering); 5] = [
             ("changed", |text| text.replacen("\"body\":1", "\"body\":7", 1)),
-            ("left out", |text| text.lines().enumerate().filter(|(n, _)| *n != 1).map(|(_, l)| format!("{l}\n")).collect()),
+            ("left out", |text| {
+                text.lines().enumerate().filter(|(n, _)| *n != 1).map(|(_, l)| format!("{l}\n")).collect()
+            }),
             ("put in twice", |text| text.lines().flat_map(|l| [format!("{l}\n"), format!("{l}\n")]).collect()),
             ("cut off", |text| text.lines().take(2).map(|l| format!("{l}\n")).collect()),
             ("emptied", |_| String::new()),

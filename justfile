@@ -1,0 +1,29 @@
+# What CI runs, one recipe a job; `just` runs them all.
+
+default: fmt clippy test doc deny core-tree examples
+
+fmt:
+    cargo fmt --all --check
+
+clippy:
+    cargo clippy --workspace --all-targets --all-features -- -D warnings
+
+test:
+    cargo test --workspace
+
+doc:
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --all-features --no-deps
+
+deny:
+    cargo deny --all-features check
+
+# The dependency star: core does no network, file or process, siblings never import each other.
+core-tree:
+    cargo test -p patchkit --test star
+
+examples:
+    cargo build --release --examples
+
+# A minute of every fuzz target (needs `cargo install cargo-fuzz` and a nightly toolchain).
+fuzz-smoke seconds="60":
+    bash .ci/fuzz {{seconds}}
