@@ -24,32 +24,21 @@ fn compare(root: &Path) {
     let work = tempfile::tempdir().unwrap();
     let theirs = work.path().join("theirs");
     copy(root, &theirs);
-    assert!(
-        Command::new(theirs.join("sbin/ldconfig"))
-            .arg("-r")
-            .arg(&theirs)
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(Command::new(theirs.join("sbin/ldconfig")).arg("-r").arg(&theirs).status().unwrap().success());
 
     let ours = Arc::new(Folder(root.to_path_buf()));
     let mut tree = Tree::new(ours.clone());
     assert!(ldcache::refresh(&mut tree, &*ours, "amd64", 0).unwrap());
-    let cache = tree
-        .read(&FilePath::new("etc/ld.so.cache").unwrap())
-        .unwrap()
-        .unwrap();
+    let cache = tree.read(&FilePath::new("etc/ld.so.cache").unwrap()).unwrap().unwrap();
     let expected = fs::read(theirs.join("etc/ld.so.cache")).unwrap();
     assert_eq!(text(&cache), text(&expected));
     assert!(cache == expected, "the same text, other bytes");
     for (path, change) in tree.changes() {
         let at = Folder(theirs.clone()).at(path);
         match change.map(|entry| &entry.kind) {
-            Some(Kind::Symlink(target)) => assert_eq!(
-                fs::read_link(&at).unwrap().as_os_str().as_encoded_bytes(),
-                target
-            ),
+            Some(Kind::Symlink(target)) => {
+                assert_eq!(fs::read_link(&at).unwrap().as_os_str().as_encoded_bytes(), target)
+            }
             None => assert!(fs::symlink_metadata(&at).is_err(), "{at:?} is there"),
             Some(_) => {}
         }
@@ -63,13 +52,9 @@ fn text(bytes: &[u8]) -> String {
 
 fn libraries() -> Option<Vec<PathBuf>> {
     let folder = Path::new("/usr/lib/x86_64-linux-gnu");
-    let names = fs::read_dir(folder)
-        .ok()?
-        .map(|entry| entry.unwrap().path());
+    let names = fs::read_dir(folder).ok()?.map(|entry| entry.unwrap().path());
     let mut plain: Vec<PathBuf> = names
-        .filter(|path| {
-            path.to_string_lossy().contains(".so.") && fs::symlink_metadata(path).unwrap().is_file()
-        })
+        .filter(|path| path.to_string_lossy().contains(".so.") && fs::symlink_metadata(path).unwrap().is_file())
         .collect();
     plain.sort();
     plain.truncate(40);
@@ -92,9 +77,7 @@ fn as_ldconfig_does_with_links_includes_and_special_hardware() {
         "usr/lib/x86_64-linux-gnu/glibc-hwcaps/x86-64-v2",
         "var/cache/ldconfig",
     ];
-    folders
-        .iter()
-        .for_each(|folder| fs::create_dir_all(root.join(folder)).unwrap());
+    folders.iter().for_each(|folder| fs::create_dir_all(root.join(folder)).unwrap());
     symlink("usr/lib", root.join("lib")).unwrap();
     let main = root.join("usr/lib/x86_64-linux-gnu");
     for (index, library) in libraries.iter().enumerate() {
@@ -105,29 +88,16 @@ fn as_ldconfig_does_with_links_includes_and_special_hardware() {
             1 => drop(fs::copy(library, root.join("opt/lib").join(name)).unwrap()),
             2 => drop(fs::copy(library, main.join("glibc-hwcaps/x86-64-v2").join(name)).unwrap()),
             3 => symlink(name, main.join(format!("lib-extra-{index}.so"))).unwrap(),
-            _ => drop(
-                fs::copy(library, main.join(format!("{}.99", name.to_string_lossy()))).unwrap(),
-            ),
+            _ => drop(fs::copy(library, main.join(format!("{}.99", name.to_string_lossy()))).unwrap()),
         }
     }
-    fs::write(
-        main.join("libscript.so"),
-        "/* GNU ld script */ GROUP ( libc.so.6 )",
-    )
-    .unwrap();
+    fs::write(main.join("libscript.so"), "/* GNU ld script */ GROUP ( libc.so.6 )").unwrap();
     fs::write(main.join("libempty.so.1"), "").unwrap();
     symlink("nowhere", main.join("libstale.so.1")).unwrap();
     fs::copy("/sbin/ldconfig", root.join("sbin/ldconfig")).unwrap();
-    fs::write(
-        root.join("etc/ld.so.conf"),
-        "# comment\ninclude /etc/ld.so.conf.d/*.conf\n/nowhere\nhwcap 1 x\n",
-    )
-    .unwrap();
-    fs::write(
-        root.join("etc/ld.so.conf.d/a.conf"),
-        "  /opt/lib/  # why\n/lib/x86_64-linux-gnu\n",
-    )
-    .unwrap();
+    fs::write(root.join("etc/ld.so.conf"), "# comment\ninclude /etc/ld.so.conf.d/*.conf\n/nowhere\nhwcap 1 x\n")
+        .unwrap();
+    fs::write(root.join("etc/ld.so.conf.d/a.conf"), "  /opt/lib/  # why\n/lib/x86_64-linux-gnu\n").unwrap();
     fs::write(root.join("etc/ld.so.conf.d/b.txt"), "/opt\n").unwrap();
     fs::write(root.join("etc/ld.so.cache"), "").unwrap();
     compare(&root);

@@ -24,19 +24,13 @@ use patchkit_scan::debian::install::{
 
 /// Says why a test is skipped, or fails where everything must be there.
 pub fn skip(why: &str) {
-    assert!(
-        std::env::var_os("PATCHKIT_REQUIRE_EXTERNAL").is_none(),
-        "{why}"
-    );
+    assert!(std::env::var_os("PATCHKIT_REQUIRE_EXTERNAL").is_none(), "{why}");
     println!("skipped: {why}");
 }
 
 /// Whether a tool can be run.
 pub fn has(tool: &str) -> bool {
-    Command::new(tool)
-        .arg("--version")
-        .output()
-        .is_ok_and(|output| output.status.success())
+    Command::new(tool).arg("--version").output().is_ok_and(|output| output.status.success())
 }
 
 /// A folder of the machine.
@@ -56,14 +50,9 @@ impl Base for Folder {
         let kind = if metadata.is_dir() {
             Kind::Directory
         } else if metadata.is_symlink() {
-            Kind::Symlink(Bytes::copy_from_slice(
-                fs::read_link(&at).ok()?.as_os_str().as_bytes(),
-            ))
+            Kind::Symlink(Bytes::copy_from_slice(fs::read_link(&at).ok()?.as_os_str().as_bytes()))
         } else if metadata.is_file() {
-            Kind::File(Content::Base {
-                path: path.clone(),
-                size: metadata.len(),
-            })
+            Kind::File(Content::Base { path: path.clone(), size: metadata.len() })
         } else {
             Kind::Fifo
         };
@@ -79,9 +68,7 @@ impl Base for Folder {
 
     fn names(&self, folder: &FilePath) -> Vec<Vec<u8>> {
         let entries = fs::read_dir(self.at(folder)).into_iter().flatten();
-        let mut names: Vec<Vec<u8>> = entries
-            .map(|entry| entry.unwrap().file_name().as_bytes().to_vec())
-            .collect();
+        let mut names: Vec<Vec<u8>> = entries.map(|entry| entry.unwrap().file_name().as_bytes().to_vec()).collect();
         names.sort();
         names
     }
@@ -102,14 +89,7 @@ impl Libraries for Folder {
 
 /// Copies a tree with `cp -a`.
 pub fn copy(from: &Path, to: &Path) {
-    assert!(
-        Command::new("cp")
-            .arg("-a")
-            .args([from, to])
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(Command::new("cp").arg("-a").args([from, to]).status().unwrap().success());
 }
 
 /// A tree after packages were put into it, with the content that was set aside.
@@ -122,34 +102,18 @@ pub struct Installed {
 pub fn install(root: &Path, debs: &[&PathBuf]) -> Installed {
     let cx = Context::new();
     let mut store = Store::new(cx.scratch().create().unwrap());
-    let archives: Vec<Archive> = debs
-        .iter()
-        .map(|deb| Archive::read(fs::File::open(deb).unwrap(), &mut store).unwrap())
-        .collect();
+    let archives: Vec<Archive> =
+        debs.iter().map(|deb| Archive::read(fs::File::open(deb).unwrap(), &mut store).unwrap()).collect();
     let source = store.finish().unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .unwrap();
-    let stored = runtime.block_on(async {
-        source
-            .open(ByteRange::FULL, &cx)
-            .await
-            .unwrap()
-            .collect(1 << 30)
-            .await
-            .unwrap()
-    });
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let stored =
+        runtime.block_on(async { source.open(ByteRange::FULL, &cx).await.unwrap().collect(1 << 30).await.unwrap() });
     let tree = Tree::new(Arc::new(Folder(root.to_path_buf())));
     let mut installation = Installation::open(tree, 0).unwrap();
     installation.expect(archives.iter().map(Archive::identity).map(Result::unwrap));
-    archives
-        .iter()
-        .for_each(|archive| installation.unpack(archive).unwrap());
+    archives.iter().for_each(|archive| installation.unpack(archive).unwrap());
     installation.configure().unwrap();
-    Installed {
-        tree: installation.finish().0,
-        stored,
-    }
+    Installed { tree: installation.finish().0, stored }
 }
 
 /// What differs between two trees, one line a path.
@@ -168,13 +132,11 @@ const LEFT: [&str; 6] = [
 impl Comparison {
     pub fn of(theirs: &Path, ours: &Installed) -> Self {
         let their_tree = Tree::new(Arc::new(Folder(theirs.to_path_buf())));
-        let list = |tree: &Tree| tree.descendants(&FilePath::root());
+        let list = |tree: &Tree| tree.descendants(&FilePath::ROOT);
         let mut paths = [list(&their_tree), list(&ours.tree)].concat();
         paths.sort();
         paths.dedup();
-        let compared = paths
-            .iter()
-            .filter(|path| !LEFT.iter().any(|left| left.as_bytes() == path.as_bytes()));
+        let compared = paths.iter().filter(|path| !LEFT.iter().any(|left| left.as_bytes() == path.as_bytes()));
         let nothing = Bytes::new();
         Self(
             compared

@@ -21,15 +21,10 @@ impl Accounts {
     /// Those of reading.
     pub fn of(tree: &Tree) -> Result<Self> {
         let read = |path: &str| -> Result<_> {
-            let text = tree
-                .read(&FilePath::new(path).expect("a constant path"))?
-                .unwrap_or_default();
+            let text = tree.read(&FilePath::new(path).expect("a constant path"))?.unwrap_or_default();
             Ok(numbers(&text))
         };
-        Ok(Self {
-            users: read("etc/passwd")?,
-            groups: read("etc/group")?,
-        })
+        Ok(Self { users: read("etc/passwd")?, groups: read("etc/group")? })
     }
 
     /// The number of a user that an archive names, with its number in the archive to fall back to.
@@ -76,12 +71,8 @@ mod tests {
 
     #[test]
     fn names_come_before_numbers() {
-        let passwd =
-            "root:x:0:0::/root:/bin/sh\nman:x:6:12:man:/var/cache/man:\nbroken\nman:x:7:7::\n";
-        let tree = MemoryBase::default()
-            .file("etc/passwd", passwd)
-            .file("etc/group", "mail:x:8:\n")
-            .tree();
+        let passwd = "root:x:0:0::/root:/bin/sh\nman:x:6:12:man:/var/cache/man:\nbroken\nman:x:7:7::\n";
+        let tree = MemoryBase::default().file("etc/passwd", passwd).file("etc/group", "mail:x:8:\n").tree();
         let accounts = Accounts::of(&tree).unwrap();
         assert_eq!(accounts.user(&(b"man".to_vec(), 1000)), 6);
         assert_eq!(accounts.user(&(b"nobody".to_vec(), 1000)), 1000);

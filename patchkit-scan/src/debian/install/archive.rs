@@ -77,9 +77,7 @@ pub struct Store {
 
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Store")
-            .field("length", &self.length)
-            .finish_non_exhaustive()
+        f.debug_struct("Store").field("length", &self.length).finish_non_exhaustive()
     }
 }
 
@@ -87,11 +85,7 @@ impl Store {
     /// An empty store.
     #[must_use]
     pub fn new(writer: Box<dyn ScratchWriter>) -> Self {
-        Self {
-            writer,
-            length: 0,
-            inodes: 0,
-        }
+        Self { writer, length: 0, inodes: 0 }
     }
 
     /// Ends writing; the content is read from the source at the offsets of [`Stored`].
@@ -104,27 +98,18 @@ impl Store {
 
     /// Sets the content of a file aside, and remembers what is needed of it.
     fn put(&mut self, path: &FilePath, size: u64, content: &mut dyn Read) -> Result<Arc<Stored>> {
-        let library =
-            path.file_name().is_some_and(ldcache::looks_like_library) && size <= MAX_LIBRARY;
+        let library = path.file_name().is_some_and(ldcache::looks_like_library) && size <= MAX_LIBRARY;
         let keep = keeps(path, size);
-        let mut sink = Sink {
-            sha256: Hasher::new(Algorithm::Sha256),
-            md5: Md5::new(),
-            copy: Vec::new(),
-        };
+        let mut sink = Sink { sha256: Hasher::new(Algorithm::Sha256), md5: Md5::new(), copy: Vec::new() };
         let mut buffer = vec![0; 1 << 16];
         let mut length = 0;
         loop {
-            let read = content
-                .read(&mut buffer)
-                .map_err(|error| Error::corrupt(error.to_string()).on(path))?;
+            let read = content.read(&mut buffer).map_err(|error| Error::corrupt(error.to_string()).on(path))?;
             if read == 0 {
                 break;
             }
             sink.take(&buffer[..read], library || keep);
-            self.writer
-                .write_all(&buffer[..read])
-                .map_err(|error| Error::unexpected(format!("scratch: {error}")))?;
+            self.writer.write_all(&buffer[..read]).map_err(|error| Error::unexpected(format!("scratch: {error}")))?;
             length += read as u64;
         }
         let offset = self.length;
@@ -135,11 +120,7 @@ impl Store {
             size: length,
             sha256: sink.sha256.finish(),
             md5: sink.md5.finalize().into(),
-            elf: if library {
-                Elf::parse(&sink.copy).map(Arc::new)
-            } else {
-                None
-            },
+            elf: if library { Elf::parse(&sink.copy).map(Arc::new) } else { None },
             inode: self.inodes,
             kept: keep.then(|| sink.copy.into()),
         }))
@@ -193,10 +174,9 @@ impl Archive {
 
     /// The package, as if it were installed.
     pub(super) fn package(&self) -> Result<InstalledPackage> {
-        let packages =
-            status_d::read("control", &self.control["control"].bytes).map_err(damaged)?;
-        let [package] = <[_; 1]>::try_from(packages)
-            .map_err(|_| Error::corrupt("several stanzas in a package's control"))?;
+        let packages = status_d::read("control", &self.control["control"].bytes).map_err(damaged)?;
+        let [package] =
+            <[_; 1]>::try_from(packages).map_err(|_| Error::corrupt("several stanzas in a package's control"))?;
         Ok(package)
     }
 }
@@ -217,12 +197,8 @@ fn take(
             ArchiveKind::File(stored)
         }
         EntryKind::HardLink { target } => {
-            let message = || {
-                Error::corrupt(format!(
-                    "{} is a hard link to {target}, which did not come before",
-                    entry.path
-                ))
-            };
+            let message =
+                || Error::corrupt(format!("{} is a hard link to {target}, which did not come before", entry.path));
             ArchiveKind::File(files.get(&target).cloned().ok_or_else(message)?)
         }
         EntryKind::Symlink { target } => ArchiveKind::Symlink(target.into()),
@@ -239,14 +215,7 @@ impl ArchiveEntry {
             user: (entry.user, entry.uid),
             group: (entry.group, entry.gid),
             mtime: entry.mtime,
-            xattrs: xattrs
-                .map(|x| {
-                    (
-                        String::from_utf8_lossy(&x.name).into_owned(),
-                        x.value.into(),
-                    )
-                })
-                .collect(),
+            xattrs: xattrs.map(|x| (String::from_utf8_lossy(&x.name).into_owned(), x.value.into())).collect(),
         }
     }
 

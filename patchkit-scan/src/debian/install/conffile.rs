@@ -42,10 +42,7 @@ impl Installation {
     /// Decides on the conffiles of an unpacked package.
     pub(super) fn configure_conffiles(&mut self, name: &str, pending: &Pending) -> Result<()> {
         for conffile in &pending.shipped {
-            let old = pending
-                .old_hashes
-                .get(&conffile.path)
-                .and_then(Option::as_deref);
+            let old = pending.old_hashes.get(&conffile.path).and_then(Option::as_deref);
             let done = match pending.new_conffiles.get(&conffile.path) {
                 _ if conffile.remove_on_upgrade => self.remove_on_upgrade(name, conffile, old),
                 Some(new) => self.configure_conffile(name, &conffile.path, old, new),
@@ -56,27 +53,14 @@ impl Installation {
         Ok(())
     }
 
-    fn configure_conffile(
-        &mut self,
-        name: &str,
-        path: &PackagePath,
-        old: Option<&str>,
-        new: &Entry,
-    ) -> Result<()> {
+    fn configure_conffile(&mut self, name: &str, path: &PackagePath, old: Option<&str>, new: &Entry) -> Result<()> {
         let place = self.conffile_place(name, path)?;
         let disk = self.tree.entry(&place);
         let hash = self.hash_on_disk(disk.as_ref())?;
-        let new_hash = self
-            .hash_on_disk(Some(new))?
-            .expect("a conffile is a plain file");
+        let new_hash = self.hash_on_disk(Some(new))?.expect("a conffile is a plain file");
         let mut fresh = new.clone();
         if let Some(disk) = disk.as_ref().filter(|disk| disk.is_file()) {
-            fresh = Entry {
-                mode: disk.mode,
-                uid: disk.uid,
-                gid: disk.gid,
-                ..fresh
-            };
+            fresh = Entry { mode: disk.mode, uid: disk.uid, gid: disk.gid, ..fresh };
         }
         match fate(old, hash.as_deref(), &new_hash) {
             Fate::Keep => {}
@@ -97,12 +81,7 @@ impl Installation {
         self.tree.put(place, entry);
     }
 
-    fn remove_on_upgrade(
-        &mut self,
-        name: &str,
-        conffile: &ShippedConffile,
-        old: Option<&str>,
-    ) -> Result<()> {
+    fn remove_on_upgrade(&mut self, name: &str, conffile: &ShippedConffile, old: Option<&str>) -> Result<()> {
         let place = self.conffile_place(name, &conffile.path)?;
         let disk = self.tree.entry(&place);
         match self.hash_on_disk(disk.as_ref())? {
@@ -115,15 +94,8 @@ impl Installation {
 
     /// Where a conffile is: through diversions and symbolic links, also its own.
     fn conffile_place(&self, name: &str, path: &PackagePath) -> Result<FilePath> {
-        let destination = file_path(diversion::destination(
-            &self.database.diversions,
-            path,
-            name,
-        ));
-        let found = self
-            .tree
-            .resolve(&destination)
-            .or_else(|| self.tree.follow(&destination));
+        let destination = file_path(diversion::destination(&self.database.diversions, path, name));
+        let found = self.tree.resolve(&destination).or_else(|| self.tree.follow(&destination));
         found.ok_or_else(|| Error::conflict("the links of a conffile lead nowhere"))
     }
 
@@ -132,9 +104,7 @@ impl Installation {
         Ok(match entry.map(|entry| &entry.kind) {
             None => None,
             Some(Kind::File(Content::Stored(stored))) => Some(hex::encode(stored.md5)),
-            Some(Kind::File(content)) => {
-                Some(hex::encode(Md5::digest(self.tree.content(content)?)))
-            }
+            Some(Kind::File(content)) => Some(hex::encode(Md5::digest(self.tree.content(content)?))),
             Some(_) => Some("-".into()),
         })
     }

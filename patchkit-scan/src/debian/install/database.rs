@@ -67,13 +67,9 @@ impl Database {
             layout: Layout::StatusD,
             packages: Vec::new(),
             owners: HashMap::new(),
-            diversions: diversion::read("diversions", &optional("diversions")?.unwrap_or_default())
+            diversions: diversion::read("diversions", &optional("diversions")?.unwrap_or_default()).map_err(damaged)?,
+            overrides: stat_override::read("statoverride", &optional("statoverride")?.unwrap_or_default())
                 .map_err(damaged)?,
-            overrides: stat_override::read(
-                "statoverride",
-                &optional("statoverride")?.unwrap_or_default(),
-            )
-            .map_err(damaged)?,
         };
         match optional("status")? {
             Some(status) if !status.trim_ascii().is_empty() => database.read_dpkg(tree, &status)?,
@@ -85,32 +81,17 @@ impl Database {
     fn read_dpkg(&mut self, tree: &Tree, status: &[u8]) -> Result<()> {
         let mut status = StatusFile::read("status", status).map_err(damaged)?;
         let updates = path("var/lib/dpkg/updates");
-        let names = tree
-            .resolve(&updates)
-            .map(|updates| tree.names(&updates))
-            .unwrap_or_default();
-        for name in names
-            .iter()
-            .filter(|name| name.iter().all(u8::is_ascii_digit))
-        {
+        let names = tree.resolve(&updates).map(|updates| tree.names(&updates)).unwrap_or_default();
+        for name in names.iter().filter(|name| name.iter().all(u8::is_ascii_digit)) {
             let bytes = tree.read(&child(&updates, name))?.unwrap_or_default();
-            status
-                .apply_update(
-                    &format!("updates/{}", String::from_utf8_lossy(name)),
-                    &bytes,
-                )
-                .map_err(damaged)?;
+            status.apply_update(&format!("updates/{}", String::from_utf8_lossy(name)), &bytes).map_err(damaged)?;
         }
         for installed in status.packages() {
             let base = installed.info_name();
             let file = format!("{base}.list");
             let bytes = tree.read(&child(&path("var/lib/dpkg/info"), file.as_bytes()))?;
             let list = info::read_list(&file, &bytes.unwrap_or_default()).map_err(damaged)?;
-            self.add(Package {
-                installed: installed.clone(),
-                list,
-                base,
-            });
+            self.add(Package { installed: installed.clone(), list, base });
         }
         self.layout = Layout::Dpkg(status);
         Ok(())
@@ -118,31 +99,19 @@ impl Database {
 
     fn read_status_d(&mut self, tree: &Tree) -> Result<()> {
         let none = || Error::unsupported("the image has no package database of dpkg");
-        let folder = tree
-            .resolve(&path("var/lib/dpkg/status.d"))
-            .ok_or_else(none)?;
+        let folder = tree.resolve(&path("var/lib/dpkg/status.d")).ok_or_else(none)?;
         for name in tree.names(&folder) {
             let base = String::from_utf8_lossy(&name).into_owned();
             let file = child(&folder, &name);
-            if status_d::kind_of(&base) != StatusFileKind::Control
-                || !tree.entry(&file).is_some_and(|e| e.is_file())
-            {
+            if status_d::kind_of(&base) != StatusFileKind::Control || !tree.entry(&file).is_some_and(|e| e.is_file()) {
                 continue;
             }
-            let packages =
-                status_d::read(&base, &tree.read(&file)?.unwrap_or_default()).map_err(damaged)?;
-            let [installed] = <[_; 1]>::try_from(packages).map_err(|_| {
-                Error::unsupported("several packages in one file of status.d").on(&file)
-            })?;
-            let sums = tree
-                .read(&child(&folder, format!("{base}.md5sums").as_bytes()))?
-                .unwrap_or_default();
+            let packages = status_d::read(&base, &tree.read(&file)?.unwrap_or_default()).map_err(damaged)?;
+            let [installed] = <[_; 1]>::try_from(packages)
+                .map_err(|_| Error::unsupported("several packages in one file of status.d").on(&file))?;
+            let sums = tree.read(&child(&folder, format!("{base}.md5sums").as_bytes()))?.unwrap_or_default();
             let sums = info::read_md5sums(&base, &sums).map_err(damaged)?;
-            self.add(Package {
-                installed,
-                list: sums.into_iter().map(|sum| sum.path).collect(),
-                base,
-            });
+            self.add(Package { installed, list: sums.into_iter().map(|sum| sum.path).collect(), base });
         }
         Ok(())
     }
@@ -154,9 +123,7 @@ impl Database {
             &*package.installed.name == name
                 && (same || &*package.installed.architecture == "all" || architecture == "all")
         };
-        self.packages
-            .iter()
-            .position(|slot| slot.as_ref().is_some_and(fits))
+        self.packages.iter().position(|slot| slot.as_ref().is_some_and(fits))
     }
 
     pub(super) fn add(&mut self, package: Package) -> usize {
@@ -185,12 +152,7 @@ impl Database {
 
     /// The packages that have a path, but one.
     pub(super) fn others(&self, path: &PackagePath, but: usize) -> impl Iterator<Item = usize> {
-        self.owners
-            .get(path)
-            .into_iter()
-            .flatten()
-            .copied()
-            .filter(move |owner| *owner != but)
+        self.owners.get(path).into_iter().flatten().copied().filter(move |owner| *owner != but)
     }
 
     /// The package in a slot.
@@ -200,9 +162,7 @@ impl Database {
 
     /// The names in a folder of the database.
     pub(super) fn names(tree: &Tree, folder: &str) -> BTreeSet<Vec<u8>> {
-        tree.resolve(&path(folder))
-            .map(|folder| tree.names(&folder))
-            .unwrap_or_default()
+        tree.resolve(&path(folder)).map(|folder| tree.names(&folder)).unwrap_or_default()
     }
 }
 

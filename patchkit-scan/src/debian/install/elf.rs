@@ -70,11 +70,7 @@ impl<'a> Reader<'a> {
             _ => return None,
         };
         let little = ident[5] == 1;
-        (ident.starts_with(b"\x7fELF") && (little || ident[5] == 2)).then_some(Self {
-            bytes,
-            is_64,
-            little,
-        })
+        (ident.starts_with(b"\x7fELF") && (little || ident[5] == 2)).then_some(Self { bytes, is_64, little })
     }
 
     fn elf(&self) -> Option<Elf> {
@@ -84,9 +80,7 @@ impl<'a> Reader<'a> {
         let segments = self.segments()?;
         let load = segments.iter().find(|segment| segment.kind == PT_LOAD);
         let load = load.map_or(0, |segment| segment.address.wrapping_sub(segment.offset));
-        let dynamic = segments
-            .iter()
-            .find(|segment| segment.kind == PT_DYNAMIC && segment.size > 0)?;
+        let dynamic = segments.iter().find(|segment| segment.kind == PT_DYNAMIC && segment.size > 0)?;
         let (soname, needed) = self.names(dynamic, load)?;
         let interpreter = segments.iter().find(|segment| segment.kind == PT_INTERP);
         let interpreter = interpreter.and_then(|segment| self.text(segment.offset));
@@ -95,15 +89,7 @@ impl<'a> Reader<'a> {
         let needs_libc6 = interpreter == Some(b"/lib/ld-linux.so.2") || needed;
         let os_version = self.os_version(&segments);
         let isa_level = self.isa_level(&segments);
-        Some(Elf {
-            is_64: self.is_64,
-            machine,
-            flags,
-            soname,
-            needs_libc6,
-            os_version,
-            isa_level,
-        })
+        Some(Elf { is_64: self.is_64, machine, flags, soname, needs_libc6, os_version, isa_level })
     }
 
     fn segments(&self) -> Option<Vec<Segment>> {
@@ -111,9 +97,7 @@ impl<'a> Reader<'a> {
             true => (self.number(32, 8)?, 56, self.number(56, 2)?),
             false => (self.number(28, 4)?, 32, self.number(44, 2)?),
         };
-        (0..count)
-            .map(|index| self.segment(table.checked_add(index * size)?))
-            .collect()
+        (0..count).map(|index| self.segment(table.checked_add(index * size)?)).collect()
     }
 
     fn segment(&self, at: u64) -> Option<Segment> {
@@ -151,66 +135,29 @@ impl<'a> Reader<'a> {
         let word = if self.is_64 { 8 } else { 4 };
         let entry = |index: u64| {
             let at = segment.offset.checked_add(index * 2 * u64::from(word))?;
-            Some((
-                self.number(at, word)?,
-                self.number(at.checked_add(u64::from(word))?, word)?,
-            ))
+            Some((self.number(at, word)?, self.number(at.checked_add(u64::from(word))?, word)?))
         };
-        (0..)
-            .map_while(entry)
-            .take_while(|(tag, _)| *tag != DT_NULL)
-            .collect()
+        (0..).map_while(entry).take_while(|(tag, _)| *tag != DT_NULL).collect()
     }
 
     /// `.note.ABI-tag` as `ldconfig` packs it: system, major, minor, patch, a byte each.
     fn os_version(&self, segments: &[Segment]) -> u32 {
-        let notes = segments
-            .iter()
-            .filter(|s| s.kind == PT_NOTE && s.size >= 32 && matches!(s.align, 4 | 8));
-        let tags = notes
-            .flat_map(|segment| self.notes(segment))
-            .filter_map(|(kind, content)| {
-                let words = Reader {
-                    bytes: content,
-                    ..*self
-                };
-                let word = |index: u64| {
-                    words
-                        .number(index * 4, 4)
-                        .and_then(|word| u32::try_from(word).ok())
-                };
-                (kind == 1 && content.len() == 16).then_some(())?;
-                Some(
-                    word(0)? << 24
-                        | (word(1)? & 0xff) << 16
-                        | (word(2)? & 0xff) << 8
-                        | word(3)? & 0xff,
-                )
-            });
-        tags.into_iter()
-            .find(|version| *version != 0)
-            .unwrap_or_default()
+        let notes = segments.iter().filter(|s| s.kind == PT_NOTE && s.size >= 32 && matches!(s.align, 4 | 8));
+        let tags = notes.flat_map(|segment| self.notes(segment)).filter_map(|(kind, content)| {
+            let words = Reader { bytes: content, ..*self };
+            let word = |index: u64| words.number(index * 4, 4).and_then(|word| u32::try_from(word).ok());
+            (kind == 1 && content.len() == 16).then_some(())?;
+            Some(word(0)? << 24 | (word(1)? & 0xff) << 16 | (word(2)? & 0xff) << 8 | word(3)? & 0xff)
+        });
+        tags.into_iter().find(|version| *version != 0).unwrap_or_default()
     }
 
     /// The highest x86 ISA level that a property note asks for.
     fn isa_level(&self, segments: &[Segment]) -> u32 {
-        let property = segments
-            .iter()
-            .filter(|segment| segment.kind == PT_GNU_PROPERTY);
-        let notes = property
-            .flat_map(|segment| self.notes(segment))
-            .filter(|(kind, _)| *kind == 5);
-        let needed = notes.filter_map(|(_, content)| {
-            Reader {
-                bytes: content,
-                ..*self
-            }
-            .property(X86_ISA_1_NEEDED)
-        });
-        needed
-            .map(|bits| u64::BITS - bits.leading_zeros())
-            .max()
-            .unwrap_or_default()
+        let property = segments.iter().filter(|segment| segment.kind == PT_GNU_PROPERTY);
+        let notes = property.flat_map(|segment| self.notes(segment)).filter(|(kind, _)| *kind == 5);
+        let needed = notes.filter_map(|(_, content)| Reader { bytes: content, ..*self }.property(X86_ISA_1_NEEDED));
+        needed.map(|bits| u64::BITS - bits.leading_zeros()).max().unwrap_or_default()
     }
 
     fn property(&self, wanted: u64) -> Option<u64> {
@@ -220,9 +167,7 @@ impl<'a> Reader<'a> {
             if kind == wanted && size == 4 {
                 return self.number(at + 8, 4);
             }
-            at = (at + 8)
-                .checked_add(size)?
-                .checked_next_multiple_of(if self.is_64 { 8 } else { 4 })?;
+            at = (at + 8).checked_add(size)?.checked_next_multiple_of(if self.is_64 { 8 } else { 4 })?;
         }
     }
 
@@ -248,18 +193,9 @@ impl<'a> Reader<'a> {
         let content_size = self.number(at.checked_add(4)?, 4)?;
         let kind = self.number(at.checked_add(8)?, 4)?;
         let name = self.slice(at + 12, name_size)?;
-        let content_at = (at + 12)
-            .checked_add(name_size)?
-            .checked_next_multiple_of(align)?;
+        let content_at = (at + 12).checked_add(name_size)?.checked_next_multiple_of(align)?;
         let content = self.slice(content_at, content_size)?;
-        Some((
-            content_at
-                .checked_add(content_size)?
-                .checked_next_multiple_of(align)?,
-            kind,
-            name,
-            content,
-        ))
+        Some((content_at.checked_add(content_size)?.checked_next_multiple_of(align)?, kind, name, content))
     }
 
     fn number(&self, at: u64, size: u8) -> Option<u64> {
@@ -279,7 +215,6 @@ impl<'a> Reader<'a> {
 
     fn slice(&self, at: u64, size: u64) -> Option<&'a [u8]> {
         let end = at.checked_add(size)?;
-        self.bytes
-            .get(usize::try_from(at).ok()?..usize::try_from(end).ok()?)
+        self.bytes.get(usize::try_from(at).ok()?..usize::try_from(end).ok()?)
     }
 }

@@ -27,16 +27,9 @@ impl PathFilter {
         let folder = FilePath::new("etc/dpkg/dpkg.cfg.d").expect("a constant path");
         let place = tree.resolve(&folder);
         let names = place.into_iter().flat_map(|folder| tree.names(&folder));
-        let plain = |name: &Vec<u8>| {
-            name.iter()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(byte))
-        };
+        let plain = |name: &Vec<u8>| name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(byte));
         for name in names.filter(plain) {
-            filter.add(
-                &tree
-                    .read(&super::tree::child(&folder, &name))?
-                    .unwrap_or_default(),
-            );
+            filter.add(&tree.read(&super::tree::child(&folder, &name))?.unwrap_or_default());
         }
         let main = FilePath::new("etc/dpkg/dpkg.cfg").expect("a constant path");
         filter.add(&tree.read(&main)?.unwrap_or_default());
@@ -47,21 +40,12 @@ impl PathFilter {
     pub fn add(&mut self, text: &[u8]) {
         for line in text.split(|byte| *byte == b'\n') {
             let line = line.trim_ascii();
-            let rule = [(&b"path-exclude"[..], false), (b"path-include", true)]
-                .into_iter()
-                .find_map(|(name, include)| {
+            let rule =
+                [(&b"path-exclude"[..], false), (b"path-include", true)].into_iter().find_map(|(name, include)| {
                     let value = line.strip_prefix(name)?;
-                    let value = value
-                        .strip_prefix(b"=")
-                        .or_else(|| value.strip_prefix(b" "))?
-                        .trim_ascii();
-                    let unquoted = value
-                        .strip_prefix(b"\"")
-                        .and_then(|value| value.strip_suffix(b"\""));
-                    Some(Rule {
-                        include,
-                        pattern: unquoted.unwrap_or(value).to_vec(),
-                    })
+                    let value = value.strip_prefix(b"=").or_else(|| value.strip_prefix(b" "))?.trim_ascii();
+                    let unquoted = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\""));
+                    Some(Rule { include, pattern: unquoted.unwrap_or(value).to_vec() })
                 });
             self.0.extend(rule);
         }
@@ -72,33 +56,17 @@ impl PathFilter {
     #[must_use]
     pub fn excludes(&self, path: &PackagePath, may_be_folder: bool) -> bool {
         let text = [b"/", path.as_bytes()].concat();
-        let last = self
-            .0
-            .iter()
-            .rev()
-            .find(|rule| glob::matches(&rule.pattern, &text));
+        let last = self.0.iter().rev().find(|rule| glob::matches(&rule.pattern, &text));
         let excluded = last.is_some_and(|rule| !rule.include);
-        excluded
-            && !(may_be_folder
-                && self
-                    .0
-                    .iter()
-                    .any(|rule| rule.include && rule.may_be_below(&text)))
+        excluded && !(may_be_folder && self.0.iter().any(|rule| rule.include && rule.may_be_below(&text)))
     }
 }
 
 impl Rule {
     /// Whether the part of the pattern before its first wildcard starts the path.
     fn may_be_below(&self, path: &[u8]) -> bool {
-        let fixed = self
-            .pattern
-            .iter()
-            .position(|byte| b"*?[\\".contains(byte))
-            .unwrap_or(self.pattern.len());
-        let end = self.pattern[..fixed]
-            .iter()
-            .rposition(|byte| *byte != b'/')
-            .map_or(0, |last| last + 1);
+        let fixed = self.pattern.iter().position(|byte| b"*?[\\".contains(byte)).unwrap_or(self.pattern.len());
+        let end = self.pattern[..fixed].iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
         // dpkg compares as many bytes as the pattern has, so that a folder above it does not fit; it is never left out
         // either, since patterns that exclude it name it.
         path.starts_with(&self.pattern[..end]) || self.pattern[..end].starts_with(path)

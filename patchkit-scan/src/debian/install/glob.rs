@@ -7,15 +7,9 @@ use super::tree::{Tree, child};
 /// All paths of a tree that an absolute pattern stands for, sorted. `*` stays within one name and does not match a
 /// leading dot.
 pub(super) fn expand(tree: &Tree, pattern: &[u8]) -> Vec<FilePath> {
-    let mut found = vec![FilePath::root()];
-    for part in pattern
-        .split(|byte| *byte == b'/')
-        .filter(|part| !part.is_empty() && *part != b".")
-    {
-        found = found
-            .iter()
-            .flat_map(|folder| step(tree, folder, part))
-            .collect();
+    let mut found = vec![FilePath::ROOT];
+    for part in pattern.split(|byte| *byte == b'/').filter(|part| !part.is_empty() && *part != b".") {
+        found = found.iter().flat_map(|folder| step(tree, folder, part)).collect();
     }
     found.sort();
     found
@@ -24,17 +18,13 @@ pub(super) fn expand(tree: &Tree, pattern: &[u8]) -> Vec<FilePath> {
 fn step(tree: &Tree, folder: &FilePath, part: &[u8]) -> Vec<FilePath> {
     if !part.iter().any(|byte| matches!(byte, b'*' | b'?' | b'[')) {
         let next = folder.join(part).ok();
-        return next
-            .filter(|next| tree.lstat(next).is_some())
-            .into_iter()
-            .collect();
+        return next.filter(|next| tree.lstat(next).is_some()).into_iter().collect();
     }
     let Some(place) = tree.resolve(folder) else {
         return Vec::new();
     };
     let names = tree.names(&place).into_iter();
-    let fitting = names
-        .filter(|name| (!name.starts_with(b".") || part.starts_with(b".")) && matches(part, name));
+    let fitting = names.filter(|name| (!name.starts_with(b".") || part.starts_with(b".")) && matches(part, name));
     fitting.map(|name| child(folder, &name)).collect()
 }
 
@@ -70,11 +60,7 @@ enum Step {
 
 fn one(pattern: &[u8], byte: u8) -> Step {
     let fits = |fits: bool, length: usize| {
-        if fits {
-            Step::Fits(length)
-        } else {
-            Step::Fails
-        }
+        if fits { Step::Fits(length) } else { Step::Fails }
     };
     match pattern {
         [] => Step::Fails,
@@ -94,12 +80,7 @@ fn one(pattern: &[u8], byte: u8) -> Step {
 fn class(pattern: &[u8], byte: u8) -> Option<(bool, usize)> {
     let negated = matches!(pattern.first(), Some(b'!' | b'^'));
     let start = usize::from(negated);
-    let end = start
-        + 1
-        + pattern
-            .get(start + 1..)?
-            .iter()
-            .position(|byte| *byte == b']')?;
+    let end = start + 1 + pattern.get(start + 1..)?.iter().position(|byte| *byte == b']')?;
     let (mut inside, mut at) = (false, start);
     while at < end {
         match pattern[at..end] {
@@ -138,25 +119,15 @@ mod tests {
             ("a*b*c", "axxbyy", false),
             ("", "", true),
         ] {
-            assert_eq!(
-                matches(pattern.as_bytes(), text.as_bytes()),
-                fits,
-                "{pattern} {text}"
-            );
+            assert_eq!(matches(pattern.as_bytes(), text.as_bytes()), fits, "{pattern} {text}");
         }
     }
 
     #[test]
     fn patterns_stand_for_paths() {
-        let tree = MemoryBase::default()
-            .file("etc/d/b.conf", "")
-            .file("etc/d/a.conf", "")
-            .file("etc/d/.c.conf", "")
-            .tree();
-        assert_eq!(
-            expand(&tree, b"/etc/*/*.conf"),
-            [path("etc/d/a.conf"), path("etc/d/b.conf")]
-        );
+        let tree =
+            MemoryBase::default().file("etc/d/b.conf", "").file("etc/d/a.conf", "").file("etc/d/.c.conf", "").tree();
+        assert_eq!(expand(&tree, b"/etc/*/*.conf"), [path("etc/d/a.conf"), path("etc/d/b.conf")]);
         assert_eq!(expand(&tree, b"/etc/d/none"), []);
     }
 }

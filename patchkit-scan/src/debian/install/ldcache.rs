@@ -46,12 +46,7 @@ pub trait Libraries {
 ///
 /// # Errors
 /// [`Unsupported`](patchkit_core::ErrorKind::Unsupported) for a cache of a form that is not known; those of reading.
-pub fn refresh(
-    tree: &mut Tree,
-    libraries: &dyn Libraries,
-    architecture: &str,
-    mtime: i64,
-) -> Result<bool> {
+pub fn refresh(tree: &mut Tree, libraries: &dyn Libraries, architecture: &str, mtime: i64) -> Result<bool> {
     let cache = FilePath::new(CACHE).expect("a constant path");
     let Some(old) = tree.read(&cache)? else {
         return Ok(false);
@@ -70,9 +65,7 @@ pub fn refresh(
 fn dialect(tree: &Tree, old: &[u8]) -> Result<Dialect> {
     for program in PROGRAMS.map(|path| FilePath::new(path).expect("a constant path")) {
         let place = tree.resolve(&program).and_then(|place| tree.entry(&place));
-        let small = place
-            .and_then(|entry| entry.content().map(Content::size))
-            .is_some_and(|size| size <= MAX_LDCONFIG);
+        let small = place.and_then(|entry| entry.content().map(Content::size)).is_some_and(|size| size <= MAX_LDCONFIG);
         let bytes = if small { tree.read(&program)? } else { None };
         if let Some(dialect) = bytes.as_deref().and_then(Dialect::of_program) {
             return Ok(dialect);
@@ -82,8 +75,5 @@ fn dialect(tree: &Tree, old: &[u8]) -> Result<Dialect> {
 }
 
 fn little_endian(architecture: &str) -> bool {
-    !matches!(
-        architecture,
-        "s390x" | "s390" | "powerpc" | "ppc64" | "mips" | "sparc64" | "hppa" | "m68k"
-    )
+    !matches!(architecture, "s390x" | "s390" | "powerpc" | "ppc64" | "mips" | "sparc64" | "hppa" | "m68k")
 }

@@ -6,11 +6,13 @@
 
 pub mod accounts;
 pub mod archive;
+pub mod base;
 mod conffile;
 mod database;
 pub mod elf;
 pub mod filter;
 mod glob;
+pub mod layer;
 pub mod ldcache;
 mod record;
 pub mod tree;
@@ -95,13 +97,9 @@ impl Installation {
     /// Those of reading conffiles; [`Corrupt`](patchkit_core::ErrorKind::Corrupt) for control data that dpkg refuses.
     pub fn configure(&mut self) -> Result<()> {
         for (slot, pending) in std::mem::take(&mut self.pending) {
-            let name = self
-                .database
-                .package(slot)
-                .map(|package| package.installed.name.to_string());
+            let name = self.database.package(slot).map(|package| package.installed.name.to_string());
             let name = name.unwrap_or_default();
-            self.configure_conffiles(&name, &pending)
-                .map_err(|error| error.during(format!("configure {name}")))?;
+            self.configure_conffiles(&name, &pending).map_err(|error| error.during(format!("configure {name}")))?;
             self.record(slot, &pending)?;
         }
         self.record_lists();
@@ -131,12 +129,7 @@ const MAX_READ: u64 = 4 << 20;
 /// [`Base`](tree::Base) must have kept.
 #[must_use]
 pub fn keeps(path: &FilePath, size: u64) -> bool {
-    const PROGRAMS: [&str; 4] = [
-        "sbin/ldconfig",
-        "usr/sbin/ldconfig",
-        "sbin/ldconfig.real",
-        "usr/sbin/ldconfig.real",
-    ];
+    const PROGRAMS: [&str; 4] = ["sbin/ldconfig", "usr/sbin/ldconfig", "sbin/ldconfig.real", "usr/sbin/ldconfig.real"];
     const FOLDERS: [&[u8]; 6] = [
         b"etc/",
         b"var/lib/dpkg/",

@@ -105,14 +105,7 @@ impl Entry {
     /// An entry of root's, without extended attributes.
     #[must_use]
     pub fn new(kind: Kind, mode: u32, mtime: i64) -> Self {
-        Self {
-            kind,
-            mode,
-            uid: 0,
-            gid: 0,
-            mtime,
-            xattrs: BTreeMap::new(),
-        }
+        Self { kind, mode, uid: 0, gid: 0, mtime, xattrs: BTreeMap::new() }
     }
 
     /// Whether it is a folder.
@@ -157,9 +150,7 @@ pub struct Tree {
 
 impl std::fmt::Debug for Tree {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tree")
-            .field("changes", &self.changes.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Tree").field("changes", &self.changes.len()).finish_non_exhaustive()
     }
 }
 
@@ -167,10 +158,7 @@ impl Tree {
     /// The unchanged tree of an image.
     #[must_use]
     pub fn new(base: Arc<dyn Base>) -> Self {
-        Self {
-            base,
-            changes: BTreeMap::new(),
-        }
+        Self { base, changes: BTreeMap::new() }
     }
 
     /// What is at a path without symbolic links in it, itself not followed.
@@ -217,36 +205,16 @@ impl Tree {
     /// Where a link at `place` (a path without links in it) with the given target would lead.
     #[must_use]
     pub fn resolve_link(&self, place: &FilePath, target: &[u8]) -> Option<FilePath> {
-        let start = if target.starts_with(b"/") {
-            FilePath::root()
-        } else {
-            place.parent()?
-        };
-        let found = self.walk_from(
-            start,
-            target
-                .split(|byte| *byte == b'/')
-                .map(<[u8]>::to_vec)
-                .collect(),
-            true,
-        )?;
+        let start = if target.starts_with(b"/") { FilePath::ROOT } else { place.parent()? };
+        let found = self.walk_from(start, target.split(|byte| *byte == b'/').map(<[u8]>::to_vec).collect(), true)?;
         self.entry(&found).is_some().then_some(found)
     }
 
     fn walk(&self, path: &FilePath, follow_last: bool) -> Option<FilePath> {
-        self.walk_from(
-            FilePath::root(),
-            path.components().map(<[u8]>::to_vec).collect(),
-            follow_last,
-        )
+        self.walk_from(FilePath::ROOT, path.components().map(<[u8]>::to_vec).collect(), follow_last)
     }
 
-    fn walk_from(
-        &self,
-        start: FilePath,
-        mut todo: Vec<Vec<u8>>,
-        follow_last: bool,
-    ) -> Option<FilePath> {
+    fn walk_from(&self, start: FilePath, mut todo: Vec<Vec<u8>>, follow_last: bool) -> Option<FilePath> {
         let (mut links, mut at) = (0, start);
         todo.reverse();
         while let Some(name) = todo.pop() {
@@ -266,7 +234,7 @@ impl Tree {
                         return None;
                     }
                     if target.starts_with(b"/") {
-                        at = FilePath::root();
+                        at = FilePath::ROOT;
                     }
                     todo.extend(target.split(|byte| *byte == b'/').rev().map(<[u8]>::to_vec));
                 }
@@ -286,10 +254,7 @@ impl Tree {
             if path.parent().as_ref() != Some(folder) {
                 continue;
             }
-            let name = path
-                .file_name()
-                .expect("a path below a folder has a name")
-                .to_vec();
+            let name = path.file_name().expect("a path below a folder has a name").to_vec();
             match change {
                 Some(_) => names.insert(name),
                 None => names.remove(&name),
@@ -298,13 +263,8 @@ impl Tree {
         names
     }
 
-    fn below<'t>(
-        &'t self,
-        folder: &'t FilePath,
-    ) -> impl Iterator<Item = (&'t FilePath, &'t Option<Entry>)> {
-        let after = self
-            .changes
-            .range((Bound::Excluded(folder.clone()), Bound::Unbounded));
+    fn below<'t>(&'t self, folder: &'t FilePath) -> impl Iterator<Item = (&'t FilePath, &'t Option<Entry>)> {
+        let after = self.changes.range((Bound::Excluded(folder.clone()), Bound::Unbounded));
         after.take_while(move |(path, _)| path.starts_with(folder))
     }
 
@@ -334,10 +294,7 @@ impl Tree {
         let Some(place) = self.resolve(path) else {
             return Ok(None);
         };
-        match self
-            .entry(&place)
-            .and_then(|entry| entry.content().cloned())
-        {
+        match self.entry(&place).and_then(|entry| entry.content().cloned()) {
             Some(content) => self.content(&content).map(Some),
             None => Ok(None),
         }
@@ -351,9 +308,7 @@ impl Tree {
         match content {
             Content::Base { path, .. } => self.base.content(path),
             Content::Memory(bytes) => Ok(bytes.clone()),
-            Content::Stored(_) => Err(Error::unexpected(
-                "the content of a packaged file was set aside",
-            )),
+            Content::Stored(_) => Err(Error::unexpected("the content of a packaged file was set aside")),
         }
     }
 
@@ -366,15 +321,9 @@ impl Tree {
     ///
     /// # Errors
     /// [`Unsupported`](patchkit_core::ErrorKind::Unsupported) where the path leads nowhere.
-    pub fn write(
-        &mut self,
-        path: &FilePath,
-        bytes: impl Into<Bytes>,
-        (mode, mtime): (u32, i64),
-    ) -> Result<()> {
+    pub fn write(&mut self, path: &FilePath, bytes: impl Into<Bytes>, (mode, mtime): (u32, i64)) -> Result<()> {
         let place = self.resolve(path).or_else(|| self.place(path));
-        let place =
-            place.ok_or_else(|| Error::unsupported("the path is a loop of links").on(path))?;
+        let place = place.ok_or_else(|| Error::unsupported("the path is a loop of links").on(path))?;
         let kind = Kind::File(Content::Memory(bytes.into()));
         let entry = match self.entry(&place) {
             Some(old) if old.is_file() => Entry { kind, mtime, ..old },
@@ -409,8 +358,7 @@ impl Tree {
                 continue;
             };
             let rest = &path.as_bytes()[from.as_bytes().len()..];
-            let target =
-                FilePath::new([to.as_bytes(), rest].concat()).expect("both halves are normalised");
+            let target = FilePath::new([to.as_bytes(), rest].concat()).expect("both halves are normalised");
             self.remove(path);
             self.put(target, entry);
         }
@@ -424,17 +372,13 @@ impl Tree {
 
     /// What was put (`Some`) or removed (`None`), sorted by path. Some of it may be as it was.
     pub fn changes(&self) -> impl Iterator<Item = (&FilePath, Option<&Entry>)> {
-        self.changes
-            .iter()
-            .map(|(path, change)| (path, change.as_ref()))
+        self.changes.iter().map(|(path, change)| (path, change.as_ref()))
     }
 }
 
 /// The path of a name in a folder.
 pub(super) fn child(folder: &FilePath, name: &[u8]) -> FilePath {
-    folder
-        .join(name)
-        .expect("the name of a file has neither a slash nor a NUL, and is no dots")
+    folder.join(name).expect("the name of a file has neither a slash nor a NUL, and is no dots")
 }
 
 #[cfg(test)]
@@ -450,9 +394,7 @@ pub(crate) mod tests {
             let path = FilePath::new(path).expect("a test's path");
             let mut parent = path.parent();
             while let Some(folder) = parent {
-                self.0
-                    .entry(folder.clone())
-                    .or_insert_with(|| Entry::new(Kind::Directory, 0o755, 0));
+                self.0.entry(folder.clone()).or_insert_with(|| Entry::new(Kind::Directory, 0o755, 0));
                 parent = folder.parent();
             }
             self.0.insert(path, entry);
@@ -460,10 +402,7 @@ pub(crate) mod tests {
         }
 
         pub(crate) fn file(self, path: &str, content: impl Into<Bytes>) -> Self {
-            self.with(
-                path,
-                Entry::new(Kind::File(Content::Memory(content.into())), 0o644, 1),
-            )
+            self.with(path, Entry::new(Kind::File(Content::Memory(content.into())), 0o644, 1))
         }
 
         pub(crate) fn link(self, path: &str, target: &'static str) -> Self {
@@ -485,13 +424,8 @@ pub(crate) mod tests {
         }
 
         fn names(&self, folder: &FilePath) -> Vec<Vec<u8>> {
-            let inside = self
-                .0
-                .keys()
-                .filter(|path| path.parent().as_ref() == Some(folder));
-            inside
-                .filter_map(|path| path.file_name().map(<[u8]>::to_vec))
-                .collect()
+            let inside = self.0.keys().filter(|path| path.parent().as_ref() == Some(folder));
+            inside.filter_map(|path| path.file_name().map(<[u8]>::to_vec)).collect()
         }
 
         fn content(&self, path: &FilePath) -> Result<Bytes> {
@@ -519,33 +453,20 @@ pub(crate) mod tests {
         assert_eq!(tree.place(&path("lib/y")), Some(path("usr/lib/y")));
         assert_eq!(tree.place(&path("lib/new/z")), Some(path("usr/lib/new/z")));
         assert_eq!(tree.resolve(&path("up/lib/x")), Some(path("usr/lib/x")));
-        assert_eq!(
-            (tree.resolve(&path("loop")), tree.resolve(&path("nothing"))),
-            (None, None)
-        );
+        assert_eq!((tree.resolve(&path("loop")), tree.resolve(&path("nothing"))), (None, None));
         assert_eq!(tree.place(&path("lib/x/below-a-file")), None);
     }
 
     #[test]
     fn changes_lie_over_the_image() {
-        let mut tree = MemoryBase::default()
-            .file("a/b", "1")
-            .file("a/b-c", "2")
-            .file("a/d/e", "3")
-            .tree();
+        let mut tree = MemoryBase::default().file("a/b", "1").file("a/b-c", "2").file("a/d/e", "3").tree();
         tree.remove(&path("a/b"));
         tree.put(path("a/f"), Entry::new(Kind::Fifo, 0o600, 0));
-        assert_eq!(
-            tree.names(&path("a")),
-            BTreeSet::from([b"b-c".to_vec(), b"d".to_vec(), b"f".to_vec()])
-        );
+        assert_eq!(tree.names(&path("a")), BTreeSet::from([b"b-c".to_vec(), b"d".to_vec(), b"f".to_vec()]));
         tree.rename(&path("a/d"), &path("g"));
         assert_eq!(tree.read(&path("g/e")).unwrap().unwrap(), "3");
         assert!(tree.entry(&path("a/d")).is_none() && tree.entry(&path("a/d/e")).is_none());
         tree.remove(&path("a/f"));
-        assert!(
-            tree.entry(&path("a/f")).is_none()
-                && tree.changes().all(|(changed, _)| *changed != path("a/f"))
-        );
+        assert!(tree.entry(&path("a/f")).is_none() && tree.changes().all(|(changed, _)| *changed != path("a/f")));
     }
 }

@@ -37,16 +37,10 @@ impl Dialect {
     #[must_use]
     pub fn of_program(bytes: &[u8]) -> Option<Self> {
         find(bytes, MAGIC).or_else(|| find(bytes, b"glibc-ld.so.cache"))?;
-        if let Some(at) = find(bytes, b"ldconfig (")
-            .filter(|at| printed(&bytes[*at..]).contains(" release version "))
-        {
+        if let Some(at) = find(bytes, b"ldconfig (").filter(|at| printed(&bytes[*at..]).contains(" release version ")) {
             return Some(Self::extended(printed(&bytes[at..])));
         }
-        Some(Self {
-            format: Format::Plain,
-            os_version: true,
-            endian: true,
-        })
+        Some(Self { format: Format::Plain, os_version: true, endian: true })
     }
 
     /// What wrote a given cache.
@@ -58,34 +52,18 @@ impl Dialect {
         let word = |at: usize| Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
         let directory = word(32)? as usize;
         if directory == 0 {
-            return Some(Self {
-                format: Format::Plain,
-                os_version: true,
-                endian: bytes.get(28) != Some(&0),
-            });
+            return Some(Self { format: Format::Plain, os_version: true, endian: bytes.get(28) != Some(&0) });
         }
-        let (offset, size) = (
-            word(directory + 16)? as usize,
-            word(directory + 20)? as usize,
-        );
+        let (offset, size) = (word(directory + 16)? as usize, word(directory + 20)? as usize);
         let generator = bytes.get(offset..offset.checked_add(size)?)?;
         (word(directory)? == EXTENSION_MAGIC).then(|| Self::extended(printed(generator)))
     }
 
     fn extended(generator: String) -> Self {
-        let release = generator
-            .rsplit(' ')
-            .next()
-            .unwrap_or_default()
-            .split_once('.');
-        let minor =
-            release.and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
+        let release = generator.rsplit(' ').next().unwrap_or_default().split_once('.');
+        let minor = release.and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
         let os_version = minor.is_some_and(|release: (u32, u32)| release < (2, 36));
-        Self {
-            format: Format::Extended { generator },
-            os_version,
-            endian: true,
-        }
+        Self { format: Format::Extended { generator }, os_version, endian: true }
     }
 }
 
@@ -95,11 +73,7 @@ fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
 
 /// The printable text that some bytes start with.
 fn printed(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .take_while(|byte| matches!(byte, b' '..=b'~'))
-        .map(|byte| char::from(*byte))
-        .collect()
+    bytes.iter().take_while(|byte| matches!(byte, b' '..=b'~')).map(|byte| char::from(*byte)).collect()
 }
 
 /// One library in the cache.
@@ -127,10 +101,7 @@ pub(super) struct Cache {
 
 impl Cache {
     pub(super) fn new(dialect: Dialect) -> Self {
-        Self {
-            dialect,
-            libraries: Vec::new(),
-        }
+        Self { dialect, libraries: Vec::new() }
     }
 
     pub(super) fn dialect(&self) -> &Dialect {
@@ -138,36 +109,16 @@ impl Cache {
     }
 
     pub(super) fn add(&mut self, library: Library) {
-        let os_version = if self.dialect.os_version {
-            library.os_version
-        } else {
-            0
-        };
-        self.libraries.push(Library {
-            os_version,
-            ..library
-        });
+        let os_version = if self.dialect.os_version { library.os_version } else { 0 };
+        self.libraries.push(Library { os_version, ..library });
     }
 
     /// The file. Entries that compare equal stay in the order in which they were added.
     pub(super) fn to_bytes(mut self, little_endian: bool) -> Vec<u8> {
         let plain = self.dialect.format == Format::Plain;
-        self.libraries.sort_by(|a, b| {
-            if plain {
-                compare_plain(a, b)
-            } else {
-                compare_extended(a, b)
-            }
-        });
-        let strings = if plain {
-            Strings::listed(&self.libraries)
-        } else {
-            Strings::shared(&self.libraries)
-        };
-        let mut out = Out {
-            bytes: Vec::new(),
-            little_endian,
-        };
+        self.libraries.sort_by(|a, b| if plain { compare_plain(a, b) } else { compare_extended(a, b) });
+        let strings = if plain { Strings::listed(&self.libraries) } else { Strings::shared(&self.libraries) };
+        let mut out = Out { bytes: Vec::new(), little_endian };
         self.write_entries(&strings, &mut out);
         out.bytes.extend_from_slice(&strings.bytes);
         if let Format::Extended { generator } = &self.dialect.format {
@@ -182,14 +133,9 @@ impl Cache {
         out.word(self.libraries.len());
         out.word(strings.bytes.len());
         let order = if out.little_endian { 2 } else { 3 };
-        out.bytes
-            .extend_from_slice(&[if self.dialect.endian { order } else { 0 }, 0, 0, 0]);
+        out.bytes.extend_from_slice(&[if self.dialect.endian { order } else { 0 }, 0, 0, 0]);
         let extension = (start + strings.bytes.len()).next_multiple_of(4);
-        out.word(if self.dialect.format == Format::Plain {
-            0
-        } else {
-            extension
-        });
+        out.word(if self.dialect.format == Format::Plain { 0 } else { extension });
         out.bytes.extend_from_slice(&[0; 12]);
         let subdirectories = self.subdirectories();
         for (library, (soname, path)) in self.libraries.iter().zip(&strings.offsets) {
@@ -226,10 +172,7 @@ impl Cache {
 
     /// The folders of `glibc-hwcaps` that are used, with their indices, which are in the order of their names.
     fn subdirectories(&self) -> BTreeMap<&[u8], u64> {
-        let used = self
-            .libraries
-            .iter()
-            .filter_map(|library| library.subdirectory.as_ref());
+        let used = self.libraries.iter().filter_map(|library| library.subdirectory.as_ref());
         let names: BTreeMap<&[u8], u64> = used.map(|(name, _)| (&name[..], 0)).collect();
         names.into_keys().zip(0..).collect()
     }
@@ -238,9 +181,7 @@ impl Cache {
 impl Library {
     fn hwcap(&self, subdirectories: &BTreeMap<&[u8], u64>) -> u64 {
         match &self.subdirectory {
-            Some((name, isa_level)) => {
-                1 << 62 | u64::from(*isa_level) << 32 | subdirectories[&name[..]]
-            }
+            Some((name, isa_level)) => 1 << 62 | u64::from(*isa_level) << 32 | subdirectories[&name[..]],
             None => self.hwcap,
         }
     }
@@ -256,19 +197,11 @@ impl Out {
     #[allow(clippy::cast_possible_truncation)] // The file has 32-bit offsets: 4 GiB of library names are not to be had.
     fn word(&mut self, word: usize) {
         let word = word as u32;
-        self.bytes.extend_from_slice(&if self.little_endian {
-            word.to_le_bytes()
-        } else {
-            word.to_be_bytes()
-        });
+        self.bytes.extend_from_slice(&if self.little_endian { word.to_le_bytes() } else { word.to_be_bytes() });
     }
 
     fn long(&mut self, long: u64) {
-        self.bytes.extend_from_slice(&if self.little_endian {
-            long.to_le_bytes()
-        } else {
-            long.to_be_bytes()
-        });
+        self.bytes.extend_from_slice(&if self.little_endian { long.to_le_bytes() } else { long.to_be_bytes() });
     }
 }
 
@@ -291,22 +224,13 @@ impl Strings {
             bytes.extend_from_slice(&library.path);
             bytes.push(0);
         }
-        Self {
-            bytes,
-            offsets,
-            names: BTreeMap::new(),
-        }
+        Self { bytes, offsets, names: BTreeMap::new() }
     }
 
     /// Each string once, sorted from the end backwards in descending order, one that ends another being part of it.
     fn shared(libraries: &[Library]) -> Self {
-        let subdirectories = libraries
-            .iter()
-            .filter_map(|library| library.subdirectory.as_ref().map(|(name, _)| name));
-        let all = libraries
-            .iter()
-            .flat_map(|library| [&library.soname, &library.path])
-            .chain(subdirectories);
+        let subdirectories = libraries.iter().filter_map(|library| library.subdirectory.as_ref().map(|(name, _)| name));
+        let all = libraries.iter().flat_map(|library| [&library.soname, &library.path]).chain(subdirectories);
         let mut strings: Vec<&Vec<u8>> = all.collect();
         strings.sort_by(|a, b| b.iter().rev().cmp(a.iter().rev()));
         strings.dedup();
@@ -324,28 +248,14 @@ impl Strings {
             names.insert(string.clone(), at);
             (last, last_at) = (string, at);
         }
-        let offsets = libraries
-            .iter()
-            .map(|library| (names[&library.soname], names[&library.path]))
-            .collect();
-        Self {
-            bytes,
-            offsets,
-            names,
-        }
+        let offsets = libraries.iter().map(|library| (names[&library.soname], names[&library.path])).collect();
+        Self { bytes, offsets, names }
     }
 }
 
 /// The order of glibc until 2.32: descending by name, then by ABI, then the most special hardware first.
 fn compare_plain(a: &Library, b: &Library) -> Ordering {
-    let key = |library: &Library| {
-        (
-            library.flags,
-            library.hwcap.count_ones(),
-            library.hwcap,
-            library.os_version,
-        )
-    };
+    let key = |library: &Library| (library.flags, library.hwcap.count_ones(), library.hwcap, library.os_version);
     compare_names(&b.soname, &a.soname).then_with(|| key(b).cmp(&key(a)))
 }
 
@@ -353,13 +263,7 @@ fn compare_plain(a: &Library, b: &Library) -> Ordering {
 fn compare_extended(a: &Library, b: &Library) -> Ordering {
     let special = |library: &Library| library.subdirectory.is_none();
     let name = |library: &Library| library.subdirectory.as_ref().map(|(name, _)| name.clone());
-    let key = |library: &Library| {
-        (
-            library.hwcap.count_ones(),
-            library.hwcap,
-            library.os_version,
-        )
-    };
+    let key = |library: &Library| (library.hwcap.count_ones(), library.hwcap, library.os_version);
     compare_names(&b.soname, &a.soname)
         .then_with(|| b.flags.cmp(&a.flags))
         .then_with(|| special(a).cmp(&special(b)))
@@ -372,16 +276,11 @@ pub(super) fn compare_names(mut a: &[u8], mut b: &[u8]) -> Ordering {
     loop {
         let order = match (a.first().copied(), b.first().copied()) {
             (None, None) => return Ordering::Equal,
-            (Some(x), Some(y)) if x.is_ascii_digit() && y.is_ascii_digit() => {
-                leading(&mut a).cmp(&leading(&mut b))
-            }
+            (Some(x), Some(y)) if x.is_ascii_digit() && y.is_ascii_digit() => leading(&mut a).cmp(&leading(&mut b)),
             (Some(x), _) if x.is_ascii_digit() => Ordering::Greater,
             (Some(_), Some(y)) if y.is_ascii_digit() => Ordering::Less,
             (x, y) => {
-                (a, b) = (
-                    a.get(1..).unwrap_or_default(),
-                    b.get(1..).unwrap_or_default(),
-                );
+                (a, b) = (a.get(1..).unwrap_or_default(), b.get(1..).unwrap_or_default());
                 #[allow(clippy::cast_possible_wrap)]
                 // glibc compares `char`, which is signed on x86.
                 let signed = |byte: Option<u8>| byte.unwrap_or_default() as i8;
@@ -418,16 +317,8 @@ mod tests {
             ("libab.so", "lib1.so"),
             ("lib", "liba"),
         ] {
-            assert_eq!(
-                compare_names(less.as_bytes(), more.as_bytes()),
-                Ordering::Less,
-                "{less} {more}"
-            );
-            assert_eq!(
-                compare_names(more.as_bytes(), less.as_bytes()),
-                Ordering::Greater,
-                "{less} {more}"
-            );
+            assert_eq!(compare_names(less.as_bytes(), more.as_bytes()), Ordering::Less, "{less} {more}");
+            assert_eq!(compare_names(more.as_bytes(), less.as_bytes()), Ordering::Greater, "{less} {more}");
         }
         assert_eq!(compare_names(b"libz.so.01", b"libz.so.1"), Ordering::Equal);
     }
@@ -435,9 +326,6 @@ mod tests {
     #[test]
     fn garbage_is_no_cache() {
         assert_eq!(Dialect::of_cache(b"glibc-ld.so.cache1.1"), None);
-        assert_eq!(
-            Dialect::of_cache(&[[&MAGIC[..], &[0xff; 40]].concat(), vec![0xff; 8]].concat()),
-            None
-        );
+        assert_eq!(Dialect::of_cache(&[[&MAGIC[..], &[0xff; 40]].concat(), vec![0xff; 8]].concat()), None);
     }
 }

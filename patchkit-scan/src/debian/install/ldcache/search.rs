@@ -54,24 +54,11 @@ struct Candidate {
 }
 
 /// Enters everything that `ldconfig` would find in a tree of the given Debian architecture, and makes missing links.
-pub(super) fn search(
-    tree: &mut Tree,
-    libraries: &dyn Libraries,
-    architecture: &str,
-    cache: &mut Cache,
-) -> Result<()> {
-    let mut folders = Folders {
-        found: Vec::new(),
-        extended: cache.dialect().format != Format::Plain,
-    };
+pub(super) fn search(tree: &mut Tree, libraries: &dyn Libraries, architecture: &str, cache: &mut Cache) -> Result<()> {
+    let mut folders = Folders { found: Vec::new(), extended: cache.dialect().format != Format::Plain };
     folders.configured(tree, &path("etc/ld.so.conf"), 0)?;
     let tuple = multiarch_tuple(architecture);
-    for builtin in [
-        format!("/lib/{tuple}"),
-        format!("/usr/lib/{tuple}"),
-        "/lib".into(),
-        "/usr/lib".into(),
-    ] {
+    for builtin in [format!("/lib/{tuple}"), format!("/usr/lib/{tuple}"), "/lib".into(), "/usr/lib".into()] {
         folders.add(tree, builtin.as_bytes());
     }
     let mut next = 0;
@@ -96,18 +83,9 @@ impl Folders {
             return Ok(());
         };
         for line in text.split(|byte| *byte == b'\n') {
-            let line = line
-                .split(|byte| *byte == b'#')
-                .next()
-                .unwrap_or_default()
-                .trim_ascii_start();
-            match line
-                .strip_prefix(b"include")
-                .filter(|rest| rest.starts_with(b" ") || rest.starts_with(b"\t"))
-            {
-                Some(patterns) if depth < MAX_INCLUDES => {
-                    self.include(tree, file, patterns, depth)?
-                }
+            let line = line.split(|byte| *byte == b'#').next().unwrap_or_default().trim_ascii_start();
+            match line.strip_prefix(b"include").filter(|rest| rest.starts_with(b" ") || rest.starts_with(b"\t")) {
+                Some(patterns) if depth < MAX_INCLUDES => self.include(tree, file, patterns, depth)?,
                 Some(_) => {}
                 None if is_hwcap_line(line) => {}
                 None => self.add(tree, line),
@@ -116,16 +94,8 @@ impl Folders {
         Ok(())
     }
 
-    fn include(
-        &mut self,
-        tree: &Tree,
-        file: &FilePath,
-        patterns: &[u8],
-        depth: usize,
-    ) -> Result<()> {
-        let patterns = patterns
-            .split(|byte| matches!(byte, b' ' | b'\t'))
-            .filter(|pattern| !pattern.is_empty());
+    fn include(&mut self, tree: &Tree, file: &FilePath, patterns: &[u8], depth: usize) -> Result<()> {
+        let patterns = patterns.split(|byte| matches!(byte, b' ' | b'\t')).filter(|pattern| !pattern.is_empty());
         for pattern in patterns {
             let beside = file.parent().unwrap_or_default();
             let pattern = match pattern.starts_with(b"/") {
@@ -141,31 +111,14 @@ impl Folders {
 
     /// Adds a folder and the folders of its `glibc-hwcaps`, unless it is there already under some name.
     fn add(&mut self, tree: &Tree, line: &[u8]) {
-        let path = line
-            .split(|byte| *byte == b'=')
-            .next()
-            .unwrap_or_default()
-            .trim_ascii_end();
-        let path = &path[..path
-            .iter()
-            .rposition(|byte| *byte != b'/')
-            .map_or(0, |last| last + 1)];
-        let Some(place) = FilePath::new(path)
-            .ok()
-            .filter(|_| !path.is_empty())
-            .and_then(|path| tree.resolve(&path))
+        let path = line.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii_end();
+        let path = &path[..path.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1)];
+        let Some(place) = FilePath::new(path).ok().filter(|_| !path.is_empty()).and_then(|path| tree.resolve(&path))
         else {
             return;
         };
-        if self.push(
-            tree,
-            Folder {
-                path: path.to_vec(),
-                place: place.clone(),
-                hwcap: 0,
-                subdirectory: None,
-            },
-        ) && self.extended
+        if self.push(tree, Folder { path: path.to_vec(), place: place.clone(), hwcap: 0, subdirectory: None })
+            && self.extended
         {
             self.hwcaps_subdirectories(tree, path, &place);
         }
@@ -173,10 +126,7 @@ impl Folders {
 
     fn push(&mut self, tree: &Tree, folder: Folder) -> bool {
         let known = self.found.iter().any(|other| other.place == folder.place);
-        let new = !known
-            && tree
-                .entry(&folder.place)
-                .is_some_and(|entry| entry.is_directory());
+        let new = !known && tree.entry(&folder.place).is_some_and(|entry| entry.is_directory());
         if new {
             self.found.push(folder);
         }
@@ -195,26 +145,13 @@ impl Folders {
                 continue;
             };
             let path = [path, b"/glibc-hwcaps/", &name].concat();
-            self.push(
-                tree,
-                Folder {
-                    path,
-                    place,
-                    hwcap: 0,
-                    subdirectory: Some(name),
-                },
-            );
+            self.push(tree, Folder { path, place, hwcap: 0, subdirectory: Some(name) });
         }
     }
 
     /// Adds the folders for special hardware as they were before `glibc-hwcaps`.
     fn legacy_subdirectories(&mut self, tree: &Tree, index: usize) {
-        let Folder {
-            path,
-            place,
-            hwcap,
-            subdirectory,
-        } = &self.found[index];
+        let Folder { path, place, hwcap, subdirectory } = &self.found[index];
         if subdirectory.is_some() {
             return;
         }
@@ -227,23 +164,13 @@ impl Folders {
                 continue;
             };
             let path = [&path, b"/".as_slice(), &name].concat();
-            self.push(
-                tree,
-                Folder {
-                    path,
-                    place,
-                    hwcap: hwcap | bit,
-                    subdirectory: None,
-                },
-            );
+            self.push(tree, Folder { path, place, hwcap: hwcap | bit, subdirectory: None });
         }
     }
 }
 
 fn is_hwcap_line(line: &[u8]) -> bool {
-    let word = line
-        .get(..5)
-        .is_some_and(|word| word.eq_ignore_ascii_case(b"hwcap"));
+    let word = line.get(..5).is_some_and(|word| word.eq_ignore_ascii_case(b"hwcap"));
     word && matches!(line.get(5), Some(b' ' | b'\t'))
 }
 
@@ -262,26 +189,14 @@ fn legacy_hwcap(name: &[u8]) -> Option<u64> {
     })
 }
 
-fn search_folder(
-    tree: &mut Tree,
-    libraries: &dyn Libraries,
-    folder: &Folder,
-    cache: &mut Cache,
-) -> Result<()> {
+fn search_folder(tree: &mut Tree, libraries: &dyn Libraries, folder: &Folder, cache: &mut Cache) -> Result<()> {
     let candidates = candidates(tree, libraries, folder)?;
     for (soname, candidate) in candidates {
-        let special = folder
-            .subdirectory
-            .clone()
-            .map(|name| (name, candidate.elf.isa_level));
+        let special = folder.subdirectory.clone().map(|name| (name, candidate.elf.isa_level));
         if special.is_none() && !candidate.is_link {
             link(tree, &folder.place, &candidate.name, &soname);
         }
-        let file = if special.is_some() {
-            &candidate.name
-        } else {
-            &soname
-        };
+        let file = if special.is_some() { &candidate.name } else { &soname };
         cache.add(Library {
             path: [&folder.path, b"/".as_slice(), file].concat(),
             flags: candidate.flags,
@@ -295,11 +210,7 @@ fn search_folder(
 }
 
 /// The libraries of a folder by `SONAME`; of several, a file before a link, and the newest by name.
-fn candidates(
-    tree: &mut Tree,
-    libraries: &dyn Libraries,
-    folder: &Folder,
-) -> Result<BTreeMap<Vec<u8>, Candidate>> {
+fn candidates(tree: &mut Tree, libraries: &dyn Libraries, folder: &Folder) -> Result<BTreeMap<Vec<u8>, Candidate>> {
     let mut found: BTreeMap<Vec<u8>, Candidate> = BTreeMap::new();
     for name in tree.names(&folder.place) {
         if !looks_like_library(&name) {
@@ -310,27 +221,16 @@ fn candidates(
             continue;
         };
         let soname = elf.soname.clone().unwrap_or_else(|| name.clone());
-        let is_link =
-            link && (name == soname || (name.ends_with(b".so") && soname.starts_with(&name)));
+        let is_link = link && (name == soname || (name.ends_with(b".so") && soname.starts_with(&name)));
         let soname = if is_link { name.clone() } else { soname };
         let Some(flags) = flags(&elf) else { continue };
-        let better = found
-            .get(&soname)
-            .is_none_or(|old| match (is_link, old.is_link) {
-                (false, true) => true,
-                (true, false) => false,
-                _ => compare_names(&old.name, &name).is_lt(),
-            });
+        let better = found.get(&soname).is_none_or(|old| match (is_link, old.is_link) {
+            (false, true) => true,
+            (true, false) => false,
+            _ => compare_names(&old.name, &name).is_lt(),
+        });
         if better {
-            found.insert(
-                soname,
-                Candidate {
-                    name,
-                    is_link,
-                    elf,
-                    flags,
-                },
-            );
+            found.insert(soname, Candidate { name, is_link, elf, flags });
         }
     }
     Ok(found)
@@ -362,10 +262,9 @@ fn library(
 
 /// Whether a file's name is that of a shared library or dynamic linker.
 pub(crate) fn looks_like_library(name: &[u8]) -> bool {
-    let prelink =
-        name.ends_with(b".#prelink#") || memchr::memmem::find(name, b".#prelink#.").is_some();
-    let library = (name.starts_with(b"lib") || name.starts_with(b"ld-"))
-        && memchr::memmem::find(name, b".so").is_some();
+    let prelink = name.ends_with(b".#prelink#") || memchr::memmem::find(name, b".#prelink#.").is_some();
+    let library =
+        (name.starts_with(b"lib") || name.starts_with(b"ld-")) && memchr::memmem::find(name, b".so").is_some();
     (library || name.starts_with(b"ld.so.") || name.starts_with(b"ld64.so.")) && !prelink
 }
 
@@ -380,20 +279,11 @@ fn link(tree: &mut Tree, folder: &FilePath, name: &[u8], soname: &[u8]) {
         return;
     }
     match tree.entry(&at) {
-        None
-        | Some(Entry {
-            kind: Kind::Symlink(_),
-            ..
-        }) => {}
+        None | Some(Entry { kind: Kind::Symlink(_), .. }) => {}
         Some(_) => return,
     }
-    let mtime = file
-        .and_then(|file| tree.entry(&file))
-        .map_or(0, |entry| entry.mtime);
-    tree.put(
-        at,
-        Entry::new(Kind::Symlink(Bytes::copy_from_slice(name)), 0o777, mtime),
-    );
+    let mtime = file.and_then(|file| tree.entry(&file)).map_or(0, |entry| entry.mtime);
+    tree.put(at, Entry::new(Kind::Symlink(Bytes::copy_from_slice(name)), 0o777, mtime));
 }
 
 /// The flags that stand for the ABI of a library: what kind of `libc`, and the machine where that is needed.
@@ -419,7 +309,11 @@ fn flags(elf: &Elf) -> Option<u32> {
             _ => LIBC6,
         },
         (machine::I386 | machine::ARM | machine::S390 | machine::MIPS, false) => {
-            if elf.needs_libc6 { LIBC6 } else { ELF }
+            if elf.needs_libc6 {
+                LIBC6
+            } else {
+                ELF
+            }
         }
         _ => return None,
     })
