@@ -5,6 +5,7 @@ pub mod client;
 pub mod fetch;
 pub mod index;
 pub mod openpgp;
+pub mod preferences;
 pub mod publish;
 pub mod release;
 pub mod sources;
