@@ -13,7 +13,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use patchkit_core::{ByteRange, Context, Result, image::FilePath};
+use patchkit_core::{
+    Blob, ByteRange, Config, Context, Image, Manifest, ManifestBytes, MediaType, Result, image::FilePath,
+};
 use patchkit_scan::debian::install::{
     Installation,
     archive::{Archive, Store},
@@ -167,4 +169,20 @@ fn describe(tree: &Tree, path: &FilePath, stored: &Bytes) -> String {
         other => format!("{other:?}"),
     };
     format!("{:o} {}:{} {what}", entry.mode, entry.uid, entry.gid)
+}
+
+/// Opens the first image of an OCI layout, read into memory.
+pub async fn opened(layout: &Path, _cx: &Context) -> Image {
+    let blob = |digest: &str| fs::read(layout.join("blobs/sha256").join(digest.trim_start_matches("sha256:"))).unwrap();
+    let index: serde_json::Value = serde_json::from_slice(&fs::read(layout.join("index.json")).unwrap()).unwrap();
+    let bytes = blob(index["manifests"][0]["digest"].as_str().unwrap());
+    let json: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&bytes).unwrap();
+    let config = Config::parse(blob(json["config"]["digest"].as_str().unwrap()).into()).unwrap();
+    let layers = json["layers"].as_array().unwrap().iter().map(|layer| {
+        let media_type = serde_json::from_value(layer["mediaType"].clone()).unwrap();
+        Blob::of(media_type, blob(layer["digest"].as_str().unwrap()))
+    });
+    let layers = layers.collect();
+    let manifest = ManifestBytes { media_type: MediaType::OCI_MANIFEST, bytes: bytes.into() };
+    Image::assemble(Manifest::parse(&manifest).unwrap(), config, layers).unwrap()
 }

@@ -100,7 +100,7 @@ impl Installation {
     }
 
     /// The MD5 of what is on disk; one that nothing has for what is no plain file.
-    fn hash_on_disk(&self, entry: Option<&Entry>) -> Result<Option<String>> {
+    pub(super) fn hash_on_disk(&self, entry: Option<&Entry>) -> Result<Option<String>> {
         Ok(match entry.map(|entry| &entry.kind) {
             None => None,
             Some(Kind::File(Content::Stored(stored))) => Some(hex::encode(stored.md5)),

@@ -1,6 +1,6 @@
 //! The package database of the tree: what is installed, and whose every path is.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use patchkit_core::{Error, Result, image::FilePath};
 
@@ -148,6 +148,19 @@ impl Database {
             }
         }
         self.packages[slot] = package;
+    }
+
+    /// The image's own architecture: that of dpkg itself, or of most packages.
+    pub(super) fn architecture(&self) -> String {
+        let present = self.packages.iter().flatten().filter(|package| package.installed.is_present());
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for package in present {
+            let weight = if &*package.installed.name == "dpkg" { usize::MAX / 2 } else { 1 };
+            let count = counts.entry(&package.installed.architecture).or_default();
+            *count = count.saturating_add(weight);
+        }
+        counts.remove("all");
+        counts.into_iter().max_by_key(|(_, count)| *count).map(|(name, _)| name.to_owned()).unwrap_or_default()
     }
 
     /// The packages that have a path, but one.

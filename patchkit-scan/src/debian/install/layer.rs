@@ -74,7 +74,7 @@ pub fn operations(tree: &Tree, files: &FileTree, answers: &Answers) -> Result<BT
 }
 
 /// The paths that are not as they were. Hard links count together: where one differs, all are written.
-fn changed(tree: &Tree, files: &FileTree, answers: &Answers) -> BTreeSet<FilePath> {
+pub(super) fn changed(tree: &Tree, files: &FileTree, answers: &Answers) -> BTreeSet<FilePath> {
     let mut groups: HashMap<u64, Vec<&FilePath>> = HashMap::new();
     for (path, change) in tree.changes() {
         if let Some(Content::Stored(stored)) = change.and_then(Entry::content) {

@@ -6,7 +6,7 @@
 mod format;
 mod search;
 
-use std::sync::Arc;
+use std::{cell::RefCell, collections::BTreeSet, sync::Arc};
 
 use patchkit_core::{Error, Result, image::FilePath};
 
@@ -59,6 +59,33 @@ pub fn refresh(tree: &mut Tree, libraries: &dyn Libraries, architecture: &str, m
         tree.write(&cache, new, (0o644, mtime))?;
     }
     Ok(true)
+}
+
+/// The files of the image that [`refresh`] has to know as libraries or as none.
+///
+/// # Errors
+/// Those of reading the configuration.
+pub fn libraries(tree: &mut Tree, architecture: &str) -> Result<BTreeSet<FilePath>> {
+    let cache = FilePath::new(CACHE).expect("a constant path");
+    let asked = Recorder::default();
+    if tree.stat(&cache).is_some() {
+        let dialect = Dialect::extended(String::new());
+        search::search(tree, &asked, architecture, &mut Cache::new(dialect))?;
+    }
+    Ok(asked.0.into_inner())
+}
+
+/// Remembers which files of the image were asked for, and knows none of them.
+#[derive(Debug, Default)]
+struct Recorder(RefCell<BTreeSet<FilePath>>);
+
+impl Libraries for Recorder {
+    fn elf(&self, content: &Content) -> Result<Option<Arc<Elf>>> {
+        if let Content::Base { path, .. } = content {
+            self.0.borrow_mut().insert(path.clone());
+        }
+        Ok(None)
+    }
 }
 
 /// Which form of cache the tree's `ldconfig` writes, from the program itself; from the old cache where there is none.

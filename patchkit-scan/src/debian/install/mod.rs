@@ -5,8 +5,12 @@
 //! changed in the end is the new layer.
 
 pub mod accounts;
+mod alternatives;
+pub mod apply;
 pub mod archive;
 pub mod base;
+pub mod bytecode;
+pub mod ca_certificates;
 mod conffile;
 mod database;
 pub mod elf;
@@ -15,6 +19,8 @@ mod glob;
 pub mod layer;
 pub mod ldcache;
 mod record;
+mod remove;
+mod scripts;
 pub mod tree;
 mod unpack;
 
@@ -25,6 +31,7 @@ use patchkit_core::{Note, Result, image::FilePath};
 use accounts::Accounts;
 use database::{Database, Package};
 use filter::PathFilter;
+use scripts::Scripts;
 use tree::{Entry, Tree};
 
 use super::{
@@ -51,6 +58,14 @@ pub struct Installation {
     pending: Vec<(usize, Pending)>,
     /// Packages whose `.list` has changed because another took something over.
     changed_lists: BTreeSet<usize>,
+    /// The image's own architecture in Debian's words.
+    architecture: String,
+    /// Whether something asked for the dynamic linker's cache to be brought up to date.
+    needs_ldconfig: bool,
+    /// Whether something asked for the bundle of certificates to be brought up to date.
+    needs_certificates: bool,
+    /// Whether ca-certificates itself is new, so that its list is configured.
+    configure_certificates: bool,
     notes: Vec<Note>,
 }
 
@@ -73,8 +88,13 @@ impl Installation {
     /// [`Unsupported`](patchkit_core::ErrorKind::Unsupported) where it has none of dpkg's;
     /// [`Corrupt`](patchkit_core::ErrorKind::Corrupt) for a damaged one.
     pub fn open(tree: Tree, timestamp: i64) -> Result<Self> {
+        let database = Database::of(&tree)?;
         Ok(Self {
-            database: Database::of(&tree)?,
+            architecture: database.architecture(),
+            needs_ldconfig: false,
+            needs_certificates: false,
+            configure_certificates: false,
+            database,
             filter: PathFilter::of(&tree)?,
             accounts: Accounts::of(&tree)?,
             tree,
@@ -99,11 +119,17 @@ impl Installation {
         for (slot, pending) in std::mem::take(&mut self.pending) {
             let name = self.database.package(slot).map(|package| package.installed.name.to_string());
             let name = name.unwrap_or_default();
-            self.configure_conffiles(&name, &pending).map_err(|error| error.during(format!("configure {name}")))?;
-            self.record(slot, &pending)?;
+            self.configure_package(slot, &name, &pending).map_err(|error| error.during(format!("configure {name}")))?;
         }
         self.record_lists();
         self.write_status()
+    }
+
+    fn configure_package(&mut self, slot: usize, name: &str, pending: &Pending) -> Result<()> {
+        let Some(new) = self.database.package(slot).map(|package| package.installed.clone()) else { return Ok(()) };
+        self.configure_conffiles(name, pending)?;
+        self.after_unpack(&Scripts { new: &new, old: pending.old.as_ref(), control: &pending.control })?;
+        self.record(slot, pending)
     }
 
     /// The tree as it is now.

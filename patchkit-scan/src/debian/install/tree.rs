@@ -295,7 +295,7 @@ impl Tree {
             return Ok(None);
         };
         match self.entry(&place).and_then(|entry| entry.content().cloned()) {
-            Some(content) => self.content(&content).map(Some),
+            Some(content) => self.content(&content).map(Some).map_err(|error| error.on(path)),
             None => Ok(None),
         }
     }

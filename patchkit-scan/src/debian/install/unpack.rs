@@ -11,6 +11,7 @@ use super::{
     Installation, Pending,
     archive::{Archive, ArchiveEntry, ArchiveKind, file_path},
     database::{Layout, Package, damaged},
+    scripts::Scripts,
     tree::{Content, Entry, Kind, child},
 };
 use crate::debian::{
@@ -69,6 +70,8 @@ impl Installation {
         let slot = self.database.find(&new.name, &new.architecture);
         let old = slot.and_then(|slot| self.database.package(slot).cloned());
         self.check_diversions(archive, &new)?;
+        self.note_triggers(archive)?;
+        self.before_unpack(&Scripts { new: &new, old: old.as_ref(), control: &archive.control })?;
         let mut unpacking = Unpacking {
             archive,
             new,

@@ -59,7 +59,7 @@ impl Dialect {
         (word(directory)? == EXTENSION_MAGIC).then(|| Self::extended(printed(generator)))
     }
 
-    fn extended(generator: String) -> Self {
+    pub(super) fn extended(generator: String) -> Self {
         let release = generator.rsplit(' ').next().unwrap_or_default().split_once('.');
         let minor = release.and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
         let os_version = minor.is_some_and(|release: (u32, u32)| release < (2, 36));
