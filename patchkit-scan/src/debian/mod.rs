@@ -5,5 +5,7 @@ pub(crate) mod catalog;
 pub mod control;
 pub mod deb;
 pub mod dpkg;
+pub mod install;
 pub mod path;
+pub mod solve;
 pub mod version;
