@@ -1,5 +1,7 @@
 //! Two images compared: every kind of difference, and real images.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use std::sync::Arc;

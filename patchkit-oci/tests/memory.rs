@@ -1,5 +1,7 @@
 //! How much memory a large blob takes on its way through a served registry into a layout and back.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::sync::Arc;
 
 use async_trait::async_trait;

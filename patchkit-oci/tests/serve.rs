@@ -1,5 +1,7 @@
 //! A served registry, asked word for word as the distribution specification has it.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};

@@ -1,5 +1,7 @@
 //! What registries' users do with a served registry: skopeo, podman, and docker-registry as another registry.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use std::{
