@@ -161,7 +161,7 @@ pub fn keeps(path: &FilePath, size: u64) -> bool {
         b"var/lib/dpkg/",
         b"usr/share/ca-certificates/",
         b"usr/local/share/ca-certificates/",
-        b"var/lib/pam/",
+        b"var/cache/debconf/",
         b"usr/share/pam-configs/",
     ];
     let bytes = path.as_bytes();
