@@ -6,4 +6,5 @@ pub mod deb;
 pub mod dpkg;
 pub mod install;
 pub mod path;
+pub mod solve;
 pub mod version;
