@@ -225,7 +225,7 @@ impl<'u, 'a> Explainer<'u, 'a> {
     }
 
     /// A banned package that is installed and has no version that is not banned.
-    fn unavoidable(&self, node: NodeId, ban: &Ban, above: &mut Vec<NodeId>) -> Option<Reason> {
+    fn unavoidable(&self, node: NodeId, ban: &Ban, above: &[NodeId]) -> Option<Reason> {
         let mut keys: Vec<KeyId> = ban
             .nodes
             .iter()
@@ -235,7 +235,7 @@ impl<'u, 'a> Explainer<'u, 'a> {
         keys.into_iter().find_map(|key| {
             let installed = self.universe.versions(key).installed?;
             let stuck = |other: NodeId| {
-                ban.nodes.contains(&other) || self.impossible(other, &mut above.clone()).is_some()
+                ban.nodes.contains(&other) || self.impossible(other, &mut above.to_vec()).is_some()
             };
             let all = self.universe.versions(key).iter().all(stuck);
             let text = format!(
