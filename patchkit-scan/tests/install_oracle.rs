@@ -18,7 +18,8 @@ use std::{
 use install_support::{opened, skip};
 use jiff::Timestamp;
 use patchkit_core::{
-    Algorithm, Blob, Config, Context, Digest, Hasher, Image, Manifest, ManifestBytes, MediaType, Note, NoteClass, Result,
+    Algorithm, Blob, Config, Context, Digest, Hasher, Image, Manifest, ManifestBytes, MediaType, Note, NoteClass,
+    Result,
     image::{Entry, FilePath, FileTree, LayerVisitor, NodeKind},
 };
 use patchkit_scan::debian::install::apply::{Installed, Work, install};

@@ -39,6 +39,7 @@ use super::{
     dpkg::{
         conffile::{Conffile, ShippedConffile},
         info::FileHash,
+        package::InstalledPackage,
     },
     path::PackagePath,
 };
@@ -106,6 +107,18 @@ impl Installation {
         })
     }
 
+    /// The image's own architecture in Debian's words, such as `amd64`.
+    #[must_use]
+    pub fn architecture(&self) -> &str {
+        &self.architecture
+    }
+
+    /// The packages that are known, installed or removed with their configuration left.
+    #[must_use]
+    pub fn packages(&self) -> Vec<InstalledPackage> {
+        self.database.packages.iter().flatten().map(|package| package.installed.clone()).collect()
+    }
+
     /// Says which packages (name, architecture) will be unpacked or removed, before the first is.
     pub fn expect(&mut self, packages: impl IntoIterator<Item = (String, String)>) {
         self.leaving.extend(packages);
@@ -156,12 +169,13 @@ const MAX_READ: u64 = 4 << 20;
 #[must_use]
 pub fn keeps(path: &FilePath, size: u64) -> bool {
     const PROGRAMS: [&str; 4] = ["sbin/ldconfig", "usr/sbin/ldconfig", "sbin/ldconfig.real", "usr/sbin/ldconfig.real"];
-    const FOLDERS: [&[u8]; 6] = [
+    const FOLDERS: [&[u8]; 7] = [
         b"etc/",
+        b"usr/share/keyrings/",
         b"var/lib/dpkg/",
         b"usr/share/ca-certificates/",
         b"usr/local/share/ca-certificates/",
-        b"var/lib/pam/",
+        b"var/cache/debconf/",
         b"usr/share/pam-configs/",
     ];
     let bytes = path.as_bytes();

@@ -308,7 +308,10 @@ impl Tree {
         match content {
             Content::Base { path, .. } => self.base.content(path),
             Content::Memory(bytes) => Ok(bytes.clone()),
-            Content::Stored(_) => Err(Error::unexpected("the content of a packaged file was set aside")),
+            Content::Stored(stored) => {
+                let kept = stored.kept.clone();
+                kept.ok_or_else(|| Error::unexpected("the content of a packaged file was set aside"))
+            }
         }
     }
 
