@@ -1,0 +1,7 @@
+//! Debian and its kin: the package database, the archive format, versions and dependencies.
+
+pub mod control;
+pub mod deb;
+pub mod dpkg;
+pub mod path;
+pub mod version;
