@@ -1,5 +1,6 @@
-//! Debian and its kin: the package database, the archive format, versions and dependencies.
+//! Debian and its kin: the package database, the archive format, versions and dependencies, and the archive client.
 
+pub mod apt;
 pub mod control;
 pub mod deb;
 pub mod dpkg;

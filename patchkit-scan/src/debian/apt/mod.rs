@@ -1,0 +1,15 @@
+//! The client for Debian package archives.
+
+pub mod cache;
+pub mod client;
+pub mod fetch;
+pub mod index;
+pub mod openpgp;
+pub mod preferences;
+pub mod publish;
+pub mod release;
+pub mod sources;
+pub mod trust;
+
+#[cfg(test)]
+pub(crate) mod testing;
