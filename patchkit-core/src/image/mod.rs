@@ -4,19 +4,34 @@
 //! names: one image, or an index of several. Both know their digest from the start and open a layer only when someone
 //! reads it. Editing yields a new image and leaves the old one alone.
 
+mod codec;
 mod config;
 mod edit;
+mod entry;
+mod limits;
 mod manifest;
+mod merge;
+mod path;
 mod set;
+mod tar;
+mod tree;
+mod visit;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
+pub use codec::{Compression, decompress};
 pub use config::Config;
 pub use edit::Edit;
+pub use entry::{Entry, EntryKind, Metadata, NodeKind};
+pub use limits::ReadLimits;
 pub use manifest::{Index, Manifest};
+pub use path::{FilePath, ParseFilePathError};
 pub use set::ImageSet;
+pub use tar::{LayerWriter, read_tar};
+pub use tree::{FileTree, Node};
+pub use visit::LayerVisitor;
 
 use crate::{
     Blob, ByteRange, ByteStream, Context, Descriptor, Digest, Error, ManifestBytes, Platform, Registry, Repository,
