@@ -1,3 +1,14 @@
 //! What is installed, what is vulnerable, what would fix it, and the fix itself.
 
+pub mod advisory;
 pub mod debian;
+pub mod inventory;
+pub mod matcher;
+pub mod os_release;
+pub mod rescan;
+pub mod scanner;
+
+pub use advisory::AdvisoryStore;
+pub use inventory::Inventory;
+pub use rescan::Rescan;
+pub use scanner::AdvisoryScanner;

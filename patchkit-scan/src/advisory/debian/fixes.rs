@@ -1,0 +1,107 @@
+//! Debian's fixes as a table: one line for each suite, source package and CVE.
+
+use std::{io::BufRead, sync::Arc};
+
+use jiff::civil::Date;
+use patchkit_core::Severity;
+
+use super::{BULLETINS, version};
+use crate::advisory::{Advisory, AdvisoryError, End, Scope, Status, input::Lines};
+
+/// The first line of the table: the names of its columns, with tabs between them.
+pub const HEADER: &str = "suite\tsource\tcve\tfixed_version\tadvisory\tdate";
+
+/// Reads the table and gives out an advisory for each line.
+///
+/// # Errors
+/// [`AdvisoryError`] with the line that has other columns, or a value that is none.
+pub fn read(input: impl BufRead, sink: &mut dyn FnMut(Advisory)) -> Result<(), AdvisoryError> {
+    let mut lines = Lines::new(input);
+    // Lines of one suite stand together, so its scope is made once.
+    let mut last: Option<(String, Scope)> = None;
+    while let Some((number, line)) = lines.next()? {
+        if line.is_empty() || number == 1 && line == HEADER {
+            continue;
+        }
+        let row = Row::parse(line).map_err(|message| AdvisoryError::syntax(number, message))?;
+        let known = last.take().filter(|(suite, _)| suite == row.suite);
+        let (suite, scope) = known.unwrap_or_else(|| (row.suite.into(), Scope::new("debian", Some(row.suite))));
+        let advisory = row.advisory(scope.clone());
+        sink(advisory.map_err(|message| AdvisoryError::syntax(number, message))?);
+        last = Some((suite, scope));
+    }
+    Ok(())
+}
+
+struct Row<'a> {
+    suite: &'a str,
+    source: &'a str,
+    cve: &'a str,
+    fixed: Arc<str>,
+    advisory: &'a str,
+    date: &'a str,
+}
+
+impl<'a> Row<'a> {
+    fn parse(line: &'a str) -> Result<Self, String> {
+        let mut columns = line.split('\t');
+        let mut next = || columns.next().ok_or_else(|| "a line has six columns, with tabs between them".to_owned());
+        let (suite, source, cve) = (next()?, next()?, next()?);
+        let (fixed, advisory, date) = (version(next()?)?, next()?, next()?);
+        match columns.next() {
+            Some(more) => Err(format!("a seventh column, {more:?}")),
+            None => Ok(Self { suite, source, cve, fixed, advisory, date }),
+        }
+    }
+
+    fn advisory(self, scope: Scope) -> Result<Advisory, String> {
+        let date: Date = self.date.parse().map_err(|_| format!("date {:?}: expected YYYY-MM-DD", self.date))?;
+        let bulletin = self.advisory.parse().map_err(|error| format!("{error}"))?;
+        Ok(Advisory {
+            id: self.cve.parse().map_err(|error| format!("{error}"))?,
+            aliases: Vec::new(),
+            bulletins: vec![bulletin],
+            scope,
+            package: self.source.parse().map_err(|error| format!("{error}"))?,
+            status: Status::up_to(End::Fixed(self.fixed)),
+            urgency: Severity::Unknown,
+            severity: Severity::Unknown,
+            title: None,
+            date: Some(date),
+            source: BULLETINS,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(row: &str) -> Result<Vec<Advisory>, AdvisoryError> {
+        let mut found = Vec::new();
+        read(format!("{HEADER}\n{row}\n").as_bytes(), &mut |advisory| found.push(advisory)).map(|()| found)
+    }
+
+    #[test]
+    fn a_row_is_an_advisory() {
+        let found = parse("bullseye\topenssl\tCVE-2024-5535\t1.1.1w-0+deb11u2\tDLA-3942-2\t2024-11-01").unwrap();
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].scope, Scope::new("debian", Some("11")));
+        assert_eq!(found[0].bulletins[0].as_str(), "DLA-3942-2");
+        assert_eq!(found[0].status, Status::up_to(End::Fixed("1.1.1w-0+deb11u2".into())));
+        assert_eq!(found[0].date, Some(jiff::civil::date(2024, 11, 1)));
+    }
+
+    #[test]
+    fn what_is_no_row_is_named_with_its_line() {
+        for (row, message) in [
+            ("bullseye\topenssl", "line 2: a line has six columns, with tabs between them"),
+            ("a\tb\tCVE-2024-5535\t1 2\tDSA-1\t2024-11-01", "line 2: version \"1 2\": the version has a space in it"),
+            ("a\tb\tCVE-2024-5535\t1\tDSA-1\t1.11.2024", "line 2: date \"1.11.2024\": expected YYYY-MM-DD"),
+            ("a\tb\tCVE-2024-5535\t1\tDSA-1\t2024-11-01\tx", "line 2: a seventh column, \"x\""),
+        ] {
+            let error = parse(row).unwrap_err();
+            assert_eq!(error.to_string().trim_start_matches(": "), message, "{row}");
+        }
+    }
+}

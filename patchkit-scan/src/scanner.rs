@@ -1,0 +1,66 @@
+//! A scanner by distributions' own advisories.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use patchkit_core::{Context, Image, Plugin, PluginInfo, Result, ScanReport, Scanner};
+
+use crate::{
+    advisory::AdvisoryStore,
+    inventory::Inventory,
+    matcher::{Matcher, Unaffected},
+};
+
+/// Lists what is installed and matches it with advisories that are at hand; asks nobody over the network.
+///
+/// Where something cannot be judged, such as a release that no advisory speaks of, the report has a warning.
+#[derive(Clone, Debug)]
+pub struct AdvisoryScanner {
+    advisories: Arc<AdvisoryStore>,
+    unaffected: Unaffected,
+}
+
+impl AdvisoryScanner {
+    /// A scanner by the given advisories.
+    pub fn new(advisories: impl Into<Arc<AdvisoryStore>>) -> Self {
+        Self { advisories: advisories.into(), unaffected: Unaffected::default() }
+    }
+
+    /// The same, with another choice about what is not affected.
+    #[must_use]
+    pub fn with_unaffected(self, unaffected: Unaffected) -> Self {
+        Self { unaffected, ..self }
+    }
+
+    /// The advisories.
+    #[must_use]
+    pub fn advisories(&self) -> &Arc<AdvisoryStore> {
+        &self.advisories
+    }
+}
+
+impl Plugin for AdvisoryScanner {
+    fn info(&self) -> PluginInfo {
+        let info = PluginInfo::new("advisory-scanner", env!("CARGO_PKG_VERSION"));
+        info.configured(&(self.advisories.digest(), self.unaffected))
+    }
+}
+
+#[async_trait]
+impl Scanner for AdvisoryScanner {
+    async fn scan(&self, image: &Image, cx: &Context) -> Result<ScanReport> {
+        let Inventory { distribution, packages, mut warnings } = Inventory::of(image, cx).await?;
+        let matcher = Matcher::new(&self.advisories).with_unaffected(self.unaffected);
+        let matches = matcher.judge(distribution.as_ref(), &packages);
+        warnings.extend(matches.warnings);
+        Ok(ScanReport {
+            subject: *image.digest(),
+            platform: image.platform().clone(),
+            distribution,
+            packages,
+            findings: matches.findings,
+            warnings,
+        }
+        .sorted())
+    }
+}
