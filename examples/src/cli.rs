@@ -1,0 +1,215 @@
+//! The words of the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use jiff::Timestamp;
+use patchkit_core::{Platform, Severity};
+use patchkit_oci::ImageName;
+
+/// Patches known vulnerabilities in container images, without a daemon and without root.
+///
+/// Images are named as skopeo and podman name them: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:TAG],
+/// docker://HOST/REPO[:TAG][@DIGEST]; a bare HOST/REPO:TAG is docker://.
+///
+/// Exit status: 0 done, or nothing to do; 1 failed; 2 wrong usage; 3 refused by a verifier or a gate; 4 waiting;
+/// 10 findings at or above --fail-on.
+#[derive(Debug, Parser)]
+#[command(name = "patchkit", version, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) global: Global,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Global {
+    /// How to print the result
+    #[arg(long, global = true, value_enum, default_value_t = Format::Table, value_name = "FORMAT")]
+    pub(crate) format: Format,
+    /// Write the result to a file instead of standard output
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Say nothing on standard error but errors
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// Show every cause of an error, and what is done on the way
+    #[arg(long, short, global = true)]
+    pub(crate) verbose: bool,
+    /// Talk to registries without TLS (loopback may go without saying so)
+    #[arg(long, global = true)]
+    pub(crate) plain_http: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    Table,
+    /// For programs: stable, on standard output alone
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// The main job from nothing: a vulnerable image, scanned, patched, verified, signed and released
+    Demo(Demo),
+    /// List what is installed in an image
+    Inventory(Inventory),
+    /// List what is vulnerable in an image
+    Scan(Scan),
+    /// Show which packages would change and why, and what cannot be fixed and why
+    Plan(Plan),
+    /// Write the patched image
+    Patch(Patch),
+    /// Compare two images: layers, files, configuration
+    Diff(Diff),
+    /// Run a whole pipeline from a file; run it again to resume
+    Run(Run),
+    /// Check or show the record of runs
+    #[command(subcommand)]
+    Ledger(Ledger),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Demo {
+    /// Use a small archive that is made and signed on the spot instead of Debian's
+    #[arg(long)]
+    pub(crate) offline: bool,
+    /// Where everything is written [default: a new folder ./patchkit-demo]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) folder: Option<PathBuf>,
+    /// The Debian mirror to use instead of the one in the machine's apt sources
+    #[arg(long, value_name = "URL")]
+    pub(crate) mirror: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Inventory {
+    /// The image
+    pub(crate) image: ImageName,
+    #[command(flatten)]
+    pub(crate) platforms: Platforms,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Platforms {
+    /// Only these platforms of an index, as linux/arm64 [default: all]
+    #[arg(long = "platform", value_name = "PLATFORM")]
+    pub(crate) only: Vec<Platform>,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Advisories {
+    /// Files or folders with advisories: Debian's tracker or lists, OSV
+    #[arg(long, value_name = "PATH", num_args = 1.., required = true)]
+    pub(crate) advisories: Vec<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Scan {
+    /// The image
+    pub(crate) image: ImageName,
+    #[command(flatten)]
+    pub(crate) advisories: Advisories,
+    #[command(flatten)]
+    pub(crate) platforms: Platforms,
+    /// Exit with status 10 where a finding is of this severity or worse
+    #[arg(long, value_name = "SEVERITY")]
+    pub(crate) fail_on: Option<Severity>,
+}
+
+/// What to patch, and from where.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Selection {
+    /// Files or folders with advisories: Debian's tracker or lists, OSV; needed without --all
+    #[arg(long, value_name = "PATH", num_args = 1.., required_unless_present_any = ["all", "plan"])]
+    pub(crate) advisories: Vec<PathBuf>,
+    /// Fix only these: CVE or advisory ids, or package names
+    #[arg(long, value_name = "CVE-or-PACKAGE", num_args = 1..)]
+    pub(crate) only: Vec<String>,
+    /// Take every available upgrade, whether it fixes a finding or not
+    #[arg(long, conflicts_with = "only")]
+    pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) archive: Archive,
+}
+
+/// Where packages come from.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Archive {
+    /// Read packages from this mirror instead of the hosts in the image's sources
+    #[arg(long, value_name = "URL")]
+    pub(crate) mirror: Option<String>,
+    /// A sources.list or .sources file to use instead of the image's
+    #[arg(long, value_name = "FILE")]
+    pub(crate) sources: Vec<PathBuf>,
+    /// A keyring to trust instead of the image's
+    #[arg(long, value_name = "FILE")]
+    pub(crate) keyring: Vec<PathBuf>,
+    /// Where downloads are kept [default: $XDG_CACHE_HOME/patchkit]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cache: Option<PathBuf>,
+    /// Accept repositories whose Valid-Until has passed
+    #[arg(long)]
+    pub(crate) allow_expired: bool,
+    /// The time that everything written bears, RFC 3339 [default: $SOURCE_DATE_EPOCH, or now]
+    #[arg(long, value_name = "RFC3339")]
+    pub(crate) timestamp: Option<Timestamp>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Plan {
+    /// The image
+    pub(crate) image: ImageName,
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    #[command(flatten)]
+    pub(crate) platforms: Platforms,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Patch {
+    /// The image
+    pub(crate) image: ImageName,
+    /// Where the patched image goes
+    #[arg(long, value_name = "IMAGE")]
+    pub(crate) to: ImageName,
+    /// Apply this plan, as `plan --format json` wrote it, instead of making one
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["all", "only", "advisories"])]
+    pub(crate) plan: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    #[command(flatten)]
+    pub(crate) platforms: Platforms,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Diff {
+    /// The image before
+    pub(crate) before: ImageName,
+    /// The image after
+    pub(crate) after: ImageName,
+    #[command(flatten)]
+    pub(crate) platforms: Platforms,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Run {
+    /// The pipeline, in YAML
+    pub(crate) pipeline: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Ledger {
+    /// Check the chain of a ledger file from its start to its head
+    Verify {
+        /// The ledger
+        file: PathBuf,
+    },
+    /// List the entries of a ledger file
+    Show {
+        /// The ledger
+        file: PathBuf,
+    },
+}
