@@ -178,8 +178,10 @@ mod tests {
 
     fn package(name: &str, version: &str, source: Option<(&str, &str)>) -> Package {
         let version_of = |text: &str| Version::new(DEB, text).unwrap();
-        let parts = PurlParts { kind: "deb".into(), name: name.into(), version: version.into(), ..PurlParts::default() };
-        let source = source.map(|(name, version)| SourcePackage { name: name.parse().unwrap(), version: version_of(version) });
+        let parts =
+            PurlParts { kind: "deb".into(), name: name.into(), version: version.into(), ..PurlParts::default() };
+        let source =
+            source.map(|(name, version)| SourcePackage { name: name.parse().unwrap(), version: version_of(version) });
         Package {
             purl: parts.build().unwrap(),
             name: name.parse().unwrap(),
@@ -246,7 +248,8 @@ mod tests {
         assert_eq!(judge(list, rebuilt, Unaffected::Omit), []);
         let epoch = package("bash-doc", "1:99", Some(("bash", "5.2.15-1")));
         assert_eq!(judge(list, epoch, Unaffected::Omit), [fixed("5.2.15-2")]);
-        let kernel = |version, signed| package("linux-image-5.10.0-33-amd64", version, Some(("linux-signed-amd64", signed)));
+        let kernel =
+            |version, signed| package("linux-image-5.10.0-33-amd64", version, Some(("linux-signed-amd64", signed)));
         assert_eq!(judge(list, kernel("5.10.226-1", "5.10.226+1"), Unaffected::Omit), []);
         assert_eq!(judge(list, kernel("5.10.223-1", "5.10.223+1"), Unaffected::Omit), [fixed("5.10.226-1")]);
     }

@@ -49,7 +49,11 @@ impl<S: Scanner> Verifier for Rescan<S> {
             let mut reason = compare(before, plan, &after);
             if after.subject != *image.digest() {
                 reason.holds = false;
-                reason.because.push(Reason::no(format!("the scanner reports about {}, not {}", after.subject, image.digest())));
+                reason.because.push(Reason::no(format!(
+                    "the scanner reports about {}, not {}",
+                    after.subject,
+                    image.digest()
+                )));
             }
             verdict.reasons.push(reason);
             verdict.evidence.push(evidence(&after));
@@ -97,7 +101,8 @@ fn same_system(before: &ScanReport, after: &ScanReport) -> Reason {
 
 fn promises_kept(plan: &Plan, after: &ScanReport) -> Reason {
     let promised = plan.fixes();
-    let broken: Vec<_> = promised.iter().filter(|key| vulnerabilities(after).any(|found| is_same(key, found))).collect();
+    let broken: Vec<_> =
+        promised.iter().filter(|key| vulnerabilities(after).any(|found| is_same(key, found))).collect();
     match broken.len() {
         0 => Reason::yes(format!("all {} findings that the plan fixes are gone", promised.len())),
         n => list(format!("{n} of {} findings that the plan fixes are still there", promised.len()), broken),
@@ -124,9 +129,8 @@ fn nothing_new(before: &ScanReport, after: &ScanReport) -> Reason {
     for finding in vulnerabilities(before) {
         known.extend(names(before, finding).into_iter().map(|name| (&finding.id, name)));
     }
-    let is_new = |finding: &&Finding| {
-        !names(after, finding).into_iter().any(|name| known.contains(&(&finding.id, name)))
-    };
+    let is_new =
+        |finding: &&Finding| !names(after, finding).into_iter().any(|name| known.contains(&(&finding.id, name)));
     let new: Vec<_> = vulnerabilities(after).filter(is_new).map(Finding::key).collect();
     match new.len() {
         0 => Reason::yes("no new finding"),
@@ -159,7 +163,9 @@ fn packages_as_planned(before: &ScanReport, plan: &Plan, after: &ScanReport) -> 
     for (key @ (_, name, architecture), versions) in &found {
         let planned = expected.get(key);
         let odd = versions.iter().filter(|version| !planned.is_some_and(|planned| planned.contains(*version)));
-        faults.extend(odd.map(|version| format!("{} {version} is there, which is not planned", full_name(name, architecture))));
+        faults.extend(
+            odd.map(|version| format!("{} {version} is there, which is not planned", full_name(name, architecture))),
+        );
     }
     match faults.len() {
         0 => Reason::yes(format!("the {} packages are those of the plan", after.packages.len())),

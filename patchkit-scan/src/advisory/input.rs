@@ -146,7 +146,10 @@ mod tests {
             assert_eq!(detect(text.as_bytes()).unwrap(), format, "{text}");
         }
         for text in ["", " \n", "{}", "[]", "{\"a\": 1}", "hello", "\u{0}\u{1}"] {
-            assert!(matches!(detect(text.as_bytes()).unwrap_err().kind(), AdvisoryErrorKind::UnknownFormat(_)), "{text}");
+            assert!(
+                matches!(detect(text.as_bytes()).unwrap_err().kind(), AdvisoryErrorKind::UnknownFormat(_)),
+                "{text}"
+            );
         }
     }
 

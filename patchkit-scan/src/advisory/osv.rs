@@ -211,7 +211,8 @@ impl Score {
 
 impl Affected {
     fn status(&self) -> Result<Option<Status>, String> {
-        let given_up = self.ecosystem_specific.as_ref().and_then(|map| map.get("urgency")?.as_str()) == Some("end-of-life");
+        let given_up =
+            self.ecosystem_specific.as_ref().and_then(|map| map.get("urgency")?.as_str()) == Some("end-of-life");
         let open = if given_up { End::WillNotFix } else { End::NotFixed };
         let mut ranges = Vec::new();
         for events in self.ranges.iter().filter(|range| matches!(range.kind.as_str(), "ECOSYSTEM" | "SEMVER")) {
@@ -219,7 +220,9 @@ impl Affected {
         }
         if ranges.is_empty() {
             let versions = self.versions.iter().map(|version| Arc::from(version.as_str()));
-            ranges = versions.map(|version: Arc<str>| Range { from: Some(version.clone()), end: End::Last(version) }).collect();
+            ranges = versions
+                .map(|version: Arc<str>| Range { from: Some(version.clone()), end: End::Last(version) })
+                .collect();
         }
         Ok(Some(Status::Affected(ranges)).filter(|status| *status != Status::Affected(vec![])))
     }

@@ -163,7 +163,8 @@ pub struct Builder {
 impl Builder {
     /// Adds one advisory.
     pub fn add(&mut self, advisory: Advisory) {
-        let Advisory { id, aliases, bulletins, scope, package, status, urgency, severity, title, date, source } = advisory;
+        let Advisory { id, aliases, bulletins, scope, package, status, urgency, severity, title, date, source } =
+            advisory;
         let id = self.intern(id.as_str());
         if !aliases.is_empty() || severity != Severity::Unknown || title.is_some() {
             let aliases: Vec<_> = aliases.iter().map(|alias| self.intern(alias.as_str())).collect();
@@ -513,7 +514,8 @@ mod tests {
     #[test]
     fn names_of_one_vulnerability_are_joined() {
         let ghsa = Advisory { severity: Severity::High, ..advisory("GHSA-1", Some("11"), fixed("2")) };
-        let cve = Advisory { aliases: vec!["GHSA-1".parse().unwrap()], ..advisory("CVE-2024-1000", Some("12"), fixed("1")) };
+        let cve =
+            Advisory { aliases: vec!["GHSA-1".parse().unwrap()], ..advisory("CVE-2024-1000", Some("12"), fixed("1")) };
         let store = store([ghsa, cve]);
         let scope = Scope::new("debian", Some("11"));
         let claim = store.claims(&scope, "curl").next().unwrap();
@@ -525,7 +527,8 @@ mod tests {
 
     #[test]
     fn the_digest_is_of_the_content_not_of_its_order() {
-        let (a, b) = (advisory("CVE-2024-1000", Some("11"), fixed("1")), advisory("CVE-2024-1001", Some("12"), fixed("2")));
+        let (a, b) =
+            (advisory("CVE-2024-1000", Some("11"), fixed("1")), advisory("CVE-2024-1001", Some("12"), fixed("2")));
         let one = store([a.clone(), b.clone()]);
         assert_eq!(one.digest(), store([b.clone(), a.clone(), b.clone()]).digest());
         assert_ne!(one.digest(), store([a.clone()]).digest());

@@ -90,7 +90,8 @@ struct Found<'a> {
 
 impl Found<'_> {
     fn add(&mut self, path: &FilePath, package: &InstalledPackage) -> Result<(), Damage> {
-        let mut package = package_of(package, self.distribution).map_err(|error| Damage { path: path.clone(), error })?;
+        let mut package =
+            package_of(package, self.distribution).map_err(|error| Damage { path: path.clone(), error })?;
         package.locations.insert(path.to_string());
         let purl = package.purl.clone();
         let known = self.packages.entry(purl).or_insert_with(|| package.clone());

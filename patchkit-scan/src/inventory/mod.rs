@@ -104,12 +104,13 @@ impl<'a> Survey<'a> {
     /// Reads all layers once and puts them over each other.
     async fn pass(&mut self, more: &BTreeSet<FilePath>, cx: &Context) -> Result<Snapshot> {
         let places: Arc<Vec<FilePath>> = Arc::new(self.places().into_iter().chain(more.iter().cloned()).collect());
-        let visits = self.image.layers().iter().map(|layer| {
-            let collector = Collector::new(places.clone());
-            async move { layer.visit(collector, cx).await.map(Collector::changes) }
+        let collectors = (places.clone(), cx.clone());
+        let visits = self.image.layers().to_vec().into_iter().map(move |layer| {
+            let (places, cx) = collectors.clone();
+            async move { layer.visit(Collector::new(places), &cx).await.map(Collector::changes) }
         });
         let mut visits = stream::iter(visits).buffered(PARALLEL_LAYERS);
-        let (mut snapshot, mut layer) = (Snapshot::new(places), 0);
+        let (mut snapshot, mut layer) = (Snapshot::new(places.clone()), 0);
         self.since.clear();
         while let Some(changes) = visits.try_next().await? {
             self.put_over(&mut snapshot, layer, changes);

@@ -201,9 +201,8 @@ impl Snapshot {
 
     /// What has to be wanted too, since a place is behind a link to it.
     pub(super) fn strays(&self) -> BTreeSet<FilePath> {
-        let links = self.nodes.iter().filter(|(path, node)| {
-            matches!(node, Node::Symlink(_)) && is_wanted(&self.places, path)
-        });
+        let links =
+            self.nodes.iter().filter(|(path, node)| matches!(node, Node::Symlink(_)) && is_wanted(&self.places, path));
         let names = links.map(|(path, _)| path).chain(&*self.places);
         let real = names.filter_map(|name| self.follow(name)).filter(|real| !is_wanted(&self.places, real));
         real.chain(self.missed.iter().cloned()).collect()

@@ -3,7 +3,7 @@
 use std::{io::BufRead, sync::Arc};
 
 use jiff::civil::Date;
-use patchkit_core::Severity;
+use patchkit_core::{AdvisoryId, Severity};
 
 use super::{BULLETINS, version};
 use crate::advisory::{Advisory, AdvisoryError, End, Scope, Status, input::Lines};
@@ -11,7 +11,7 @@ use crate::advisory::{Advisory, AdvisoryError, End, Scope, Status, input::Lines}
 /// The first line of the table: the names of its columns, with tabs between them.
 pub const HEADER: &str = "suite\tsource\tcve\tfixed_version\tadvisory\tdate";
 
-/// Reads the table and gives out an advisory for each line.
+/// Reads the table and gives out an advisory for each line; one without a CVE (`-`) has the announcement's id.
 ///
 /// # Errors
 /// [`AdvisoryError`] with the line that has other columns, or a value that is none.
@@ -56,9 +56,10 @@ impl<'a> Row<'a> {
 
     fn advisory(self, scope: Scope) -> Result<Advisory, String> {
         let date: Date = self.date.parse().map_err(|_| format!("date {:?}: expected YYYY-MM-DD", self.date))?;
-        let bulletin = self.advisory.parse().map_err(|error| format!("{error}"))?;
+        let bulletin: AdvisoryId = self.advisory.parse().map_err(|error| format!("{error}"))?;
+        let id = if self.cve == "-" { Ok(bulletin.clone()) } else { self.cve.parse() };
         Ok(Advisory {
-            id: self.cve.parse().map_err(|error| format!("{error}"))?,
+            id: id.map_err(|error| format!("{error}"))?,
             aliases: Vec::new(),
             bulletins: vec![bulletin],
             scope,
@@ -90,6 +91,12 @@ mod tests {
         assert_eq!(found[0].bulletins[0].as_str(), "DLA-3942-2");
         assert_eq!(found[0].status, Status::up_to(End::Fixed("1.1.1w-0+deb11u2".into())));
         assert_eq!(found[0].date, Some(jiff::civil::date(2024, 11, 1)));
+    }
+
+    #[test]
+    fn a_row_without_a_cve_has_the_announcements_id() {
+        let found = parse("bullseye\ttzdata\t-\t2024b-0+deb11u1\tDLA-3972-1\t2024-11-28").unwrap();
+        assert_eq!(found[0].id, found[0].bulletins[0]);
     }
 
     #[test]

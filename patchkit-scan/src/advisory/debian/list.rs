@@ -209,12 +209,13 @@ fn announcement(rest: &str) -> Result<(Name, String), String> {
 }
 
 fn parse_date(text: &str) -> Option<Date> {
-    const MONTHS: [&str; 12] =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let mut parts = text.split(' ');
     let (day, month, year) = (parts.next()?, parts.next()?, parts.next()?);
     let month = MONTHS.iter().position(|name| *name == month)? + 1;
-    Date::new(year.parse().ok()?, i8::try_from(month).ok()?, day.parse().ok()?).ok().filter(|day| *day > date(1990, 1, 1))
+    Date::new(year.parse().ok()?, i8::try_from(month).ok()?, day.parse().ok()?)
+        .ok()
+        .filter(|day| *day > date(1990, 1, 1))
 }
 
 /// `CVE-2023-5088 (A bug in QEMU …)`, `CVE-2023-XXXX [something without an id yet]`
@@ -328,7 +329,8 @@ mod tests {
 
     #[test]
     fn the_line_about_unstable_is_about_every_other_release() {
-        let text = "CVE-2011-3374 (It was found …)\n\t- apt 1.2 (unimportant; bug #642480)\n\t[buster] - apt <no-dsa> (x)\n";
+        let text =
+            "CVE-2011-3374 (It was found …)\n\t- apt 1.2 (unimportant; bug #642480)\n\t[buster] - apt <no-dsa> (x)\n";
         assert_eq!(
             shown(text),
             [

@@ -147,11 +147,27 @@ mod tests {
     #[test]
     fn every_state_of_a_release() {
         for (release, status, severity) in [
-            (r#""status": "resolved", "fixed_version": "1.2-3", "urgency": "low**""#, End::Fixed("1.2-3".into()), Severity::Low),
+            (
+                r#""status": "resolved", "fixed_version": "1.2-3", "urgency": "low**""#,
+                End::Fixed("1.2-3".into()),
+                Severity::Low,
+            ),
             (r#""status": "open", "urgency": "not yet assigned""#, End::NotFixed, Severity::Unknown),
-            (r#""status": "open", "urgency": "unimportant", "nodsa": "Minor", "nodsa_reason": """#, End::NotFixed, Severity::Negligible),
-            (r#""status": "open", "urgency": "high", "nodsa": "Minor", "nodsa_reason": "postponed""#, End::NotFixed, Severity::High),
-            (r#""status": "open", "urgency": "medium", "nodsa": "Minor", "nodsa_reason": "ignored""#, End::WillNotFix, Severity::Medium),
+            (
+                r#""status": "open", "urgency": "unimportant", "nodsa": "Minor", "nodsa_reason": """#,
+                End::NotFixed,
+                Severity::Negligible,
+            ),
+            (
+                r#""status": "open", "urgency": "high", "nodsa": "Minor", "nodsa_reason": "postponed""#,
+                End::NotFixed,
+                Severity::High,
+            ),
+            (
+                r#""status": "open", "urgency": "medium", "nodsa": "Minor", "nodsa_reason": "ignored""#,
+                End::WillNotFix,
+                Severity::Medium,
+            ),
             (r#""status": "open", "urgency": "end-of-life""#, End::WillNotFix, Severity::Unknown),
             (r#""status": "undetermined", "urgency": "not yet assigned""#, End::NotFixed, Severity::Unknown),
         ] {
@@ -159,13 +175,15 @@ mod tests {
             let found = parse(&text).unwrap();
             assert_eq!((&found[0].status, found[0].urgency), (&Status::up_to(status), severity), "{release}");
         }
-        let text = r#"{"a": {"TEMP-0000000-0CA7E3": {"releases": {"sid": {"status": "resolved", "fixed_version": "0"}}}}}"#;
+        let text =
+            r#"{"a": {"TEMP-0000000-0CA7E3": {"releases": {"sid": {"status": "resolved", "fixed_version": "0"}}}}}"#;
         assert_eq!(parse(text).unwrap()[0].status, Status::NotAffected);
     }
 
     #[test]
     fn damage_is_named_with_its_line() {
-        let error = parse("{\"curl\":\n{\"CVE-2024-1234\": {\"releases\": {\"bullseye\": {\"status\": \"new\"}}}}}").unwrap_err();
+        let error = parse("{\"curl\":\n{\"CVE-2024-1234\": {\"releases\": {\"bullseye\": {\"status\": \"new\"}}}}}")
+            .unwrap_err();
         assert_eq!(error.line(), Some(2));
         assert!(error.to_string().contains("CVE-2024-1234 in curl of bullseye: status \"new\""), "{error}");
         assert!(parse("{\"curl\": {}} x").is_err());
