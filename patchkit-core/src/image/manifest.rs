@@ -143,6 +143,15 @@ impl Index {
         Ok(Self { bytes: bytes.clone(), document })
     }
 
+    /// An OCI index of these manifests.
+    pub(super) fn of<'a>(manifests: impl Iterator<Item = &'a Descriptor>) -> Result<Self> {
+        let manifests: Vec<_> = manifests.collect();
+        let media_type = MediaType::OCI_INDEX;
+        let json = serde_json::json!({ "schemaVersion": 2, "mediaType": media_type, "manifests": manifests });
+        let bytes = serde_json::to_vec(&json).expect("a JSON value has only string keys").into();
+        Self::parse(&ManifestBytes { media_type, bytes })
+    }
+
     /// The index as it travels.
     #[must_use]
     pub fn bytes(&self) -> &ManifestBytes {

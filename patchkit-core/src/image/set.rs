@@ -52,6 +52,23 @@ impl ImageSet {
         Self { root: image.manifest().descriptor(), index: None, images: vec![image], origin: None }
     }
 
+    /// Images of several platforms with a new index of them, in this order.
+    ///
+    /// # Errors
+    /// [`Invalid`](crate::ErrorKind::Invalid) where there is none, or two of one platform.
+    pub fn of_platforms(images: Vec<Image>) -> Result<Self> {
+        for (place, image) in images.iter().enumerate() {
+            if images[..place].iter().any(|other| other.platform() == image.platform()) {
+                return Err(Error::invalid(format!("two images of the platform {}", image.platform())));
+            }
+        }
+        if images.is_empty() {
+            return Err(Error::invalid("an index of no images"));
+        }
+        let index = Index::of(images.iter().map(Image::descriptor))?;
+        Ok(Self { root: index.bytes().descriptor(), index: Some(index), images })
+    }
+
     /// The descriptor of the index, or of the one image.
     #[must_use]
     pub fn root(&self) -> &Descriptor {
@@ -137,4 +154,30 @@ impl ImageSet {
 pub(super) fn is_image(entry: &Descriptor) -> bool {
     let unknown = entry.platform.as_ref().is_some_and(|platform| platform.os() == "unknown");
     entry.media_type.is_manifest() && !unknown && entry.artifact_type.is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ErrorKind, MediaType, image::{Config, Manifest}};
+
+    fn image(architecture: &str) -> Image {
+        let config = format!(r#"{{"architecture":"{architecture}","os":"linux","rootfs":{{"type":"layers","diff_ids":[]}}}}"#);
+        let config = Config::parse(config.into()).unwrap();
+        let named = Descriptor::of(MediaType::OCI_CONFIG, config.bytes());
+        let manifest = serde_json::json!({ "schemaVersion": 2, "config": named, "layers": [] }).to_string();
+        let bytes = ManifestBytes { media_type: MediaType::OCI_MANIFEST, bytes: manifest.into() };
+        Image::assemble(Manifest::parse(&bytes).unwrap(), config, vec![]).unwrap()
+    }
+
+    #[test]
+    fn an_index_names_each_platform_once() {
+        let set = ImageSet::of_platforms(vec![image("arm64"), image("amd64")]).unwrap();
+        let named = set.index().unwrap().manifests().iter().map(|entry| entry.platform.clone().unwrap().to_string());
+        assert_eq!(named.collect::<Vec<_>>(), ["linux/arm64", "linux/amd64"]);
+        assert_eq!(*set.digest(), Digest::of(&set.manifest().bytes));
+        let twice = ImageSet::of_platforms(vec![image("arm64"), image("arm64")]);
+        assert_eq!(twice.unwrap_err().to_string(), "two images of the platform linux/arm64");
+        assert_eq!(ImageSet::of_platforms(vec![]).unwrap_err().kind(), ErrorKind::Invalid);
+    }
 }
