@@ -14,7 +14,12 @@ use patchkit_scan::{
     advisory::{Scope, changelog},
     debian::{
         apt::{cache::Cache, client::ArchiveClient, trust::TrustStore},
-        bootstrap::{Bootstrap, Machine, Outdated, Sample, Suites, first_outdated},
+        bootstrap::{
+            Bootstrap,
+            machine::Machine,
+            sample::Sample,
+            suites::{Outdated, Suites, first_outdated},
+        },
         patcher::{DebianPatcher, PatchOptions, Repositories},
     },
 };
@@ -51,7 +56,8 @@ pub(crate) async fn run(args: cli::Demo, global: &Global, cx: &Context) -> Resul
     let server = Server::bind(([127, 0, 0, 1], 0).into(), Arc::new(store), cx).await?;
     let registry = RegistryClient::new(Options::default())?;
     let reference: Reference = format!("{}/demo/app:1.0", server.address()).parse().expect("it is a reference");
-    let push = made.images.push(&registry, &reference, &PutManifest::default(), cx);
+    let options = PutManifest::default();
+    let push = made.images.push(&registry, &reference, &options, cx);
     progress.step(&format!("push {reference}"), push).await?;
 
     let result = patch(made, registry, reference, &folder, progress, cx).await;
@@ -146,7 +152,7 @@ async fn finish(
         let claims = changelog::of_upgrades(&inventory.packages, &security, &client, &scope, cx).await?;
         let mut advisories = AdvisoryStore::builder();
         claims.advisories.into_iter().for_each(|advisory| advisories.add(advisory));
-        Ok(advisories.build())
+        Ok::<_, Error>(advisories.build())
     };
     let advisories = progress.step("read what the newer packages say they fix", read).await?;
     Ok(Made { images, suites, trust, client, advisories })

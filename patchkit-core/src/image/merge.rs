@@ -66,15 +66,11 @@ impl Image {
         let mut listings = stream::iter(listings).buffered(PARALLEL_LAYERS);
         let mut merge = Merge::new(limits.metadata_bytes);
         while let Some((digest, listing)) = listings.try_next().await? {
-<<<<<<< HEAD
-            merge = merge.over(digest, listing).await?;
-=======
             let (over, faults) = merge.over(listing, 1).await;
             merge = over;
             if let Some(fault) = faults.into_iter().next() {
                 return Err(fault.during("merge layer").on(digest));
             }
->>>>>>> img
         }
         Ok(FileTree::new(merge.names, merge.kept, self.layers().to_vec(), limits.clone()))
     }

@@ -89,8 +89,9 @@ impl Suites {
     pub fn of_release(&self, release: &str) -> Self {
         let renamed = |source: &Source, name: String| {
             let suite = Suite::Distribution { name, components: vec![MAIN.to_owned()] };
-            let options = SourceOptions { check_valid_until: Some(false), ..source.options.clone() };
-            Source { suite, options, ..source.clone() }
+            let mut source = Source { suite, ..source.clone() };
+            source.options.check_valid_until = Some(false);
+            source
         };
         Self {
             release: release.to_owned(),
