@@ -7,8 +7,8 @@ use std::{
 };
 
 use super::{
-    MAX_NAME, MAX_PATH, OPAQUE, WHITEOUT,
     header::{BLOCK, MAX_OCTAL},
+    meaning::{MAX_NAME, MAX_PATH, OPAQUE, WHITEOUT},
 };
 use crate::{
     Blob, Context, Descriptor, Error, Hasher, Result, ScratchWriter,
