@@ -15,8 +15,8 @@ use std::{
 use bytes::Bytes;
 use futures::stream;
 use patchkit_core::{
-    Blob, BlobSource, ByteRange, ByteStream, Config, Context, Descriptor, Digest, Error, Hasher, Image, Layer,
-    Manifest, ManifestBytes, MediaType, Repository, Result,
+    Blob, BlobSource, ByteRange, ByteStream, Context, Descriptor, Digest, Error, Hasher, Image, Layer, MediaType,
+    Repository, Result,
     image::{Compression, Entry, FilePath, LayerVisitor, LayerWriter, Metadata},
 };
 
@@ -37,7 +37,7 @@ fn main() -> Result<()> {
     println!("layer of {} MB, compressed", layer.blob().descriptor().size >> 20);
     let cx = Context::new();
     let baseline = best(|| assert_eq!(gunzip(&path), diff_id));
-    let visit = best(|| drop(runtime.block_on(layer.visit(Nothing, &cx)).expect("the layer is good")));
+    let visit = best(|| assert!(runtime.block_on(layer.visit(Nothing, &cx)).is_ok(), "the layer is good"));
     let image = Image::of_layers(&"linux/amd64".parse().expect("a platform"), vec![layer.clone()])?;
     let files = best(|| drop(runtime.block_on(image.files(|_, _| false, &cx)).expect("the layer is good")));
     let ratio = |time: Duration| time.as_secs_f64() / baseline.as_secs_f64();
@@ -85,7 +85,7 @@ fn make() -> PathBuf {
         while content.len() < 12_500 {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             let noise = state >> 40;
-            if noise % 4 == 0 {
+            if noise.is_multiple_of(4) {
                 content.extend(noise.to_le_bytes())
             } else {
                 write!(content, "word{} ", noise % 900).unwrap()

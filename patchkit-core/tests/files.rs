@@ -289,7 +289,7 @@ impl Model {
         if above.iter().any(|path| matches!(self.0.get(path), Some(Thing::File(_)))) {
             return false;
         }
-        above.into_iter().for_each(|path| drop(self.0.insert(path, Thing::Directory)));
+        self.0.extend(above.into_iter().map(|path| (path, Thing::Directory)));
         true
     }
 

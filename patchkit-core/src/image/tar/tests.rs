@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     Context, ErrorKind,
-    image::{Compression, LayerWriter},
+    image::{Compression, FilePath, LayerWriter, Metadata},
 };
 
 /// A member as someone hostile may write it: every field can be set, the checksum is right.
