@@ -197,7 +197,7 @@ mod tests {
             places.iter().map(|place| place.url("x", &[]).to_string()).collect()
         };
         let first = "https://mirror.example.org/v2/hub/library/debian/x".to_owned();
-        assert_eq!(urls(MirrorUse::Everything), [first.clone()]);
+        assert_eq!(urls(MirrorUse::Everything), std::slice::from_ref(&first));
         assert_eq!(urls(MirrorUse::Digests), [first, "http://localhost:5000/v2/library/debian/x".into()]);
     }
 

@@ -66,7 +66,7 @@ impl Guarded {
         let number = self.issued.fetch_add(1, Ordering::SeqCst);
         self.used.store(0, Ordering::SeqCst);
         let token = BASE64_STANDARD.encode(format!("{number} {}", scopes.join(" ")));
-        let key = if number % 2 == 0 { "token" } else { "access_token" };
+        let key = if number.is_multiple_of(2) { "token" } else { "access_token" };
         Answer::new(200).body(format!(r#"{{"{key}":"{token}","expires_in":300}}"#))
     }
 

@@ -68,9 +68,10 @@ impl Real {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
+        let real = Self { process, port, folder };
         for _ in 0..200 {
             if tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
-                return Self { process, port, folder };
+                return real;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }

@@ -32,6 +32,9 @@ pub enum What {
     ReadOnly(usize),
 }
 
+/// What somebody else does to a registry meanwhile.
+pub type Intrusion = Box<dyn FnOnce(&Fake) + Send>;
+
 #[derive(Default)]
 pub struct Fake {
     pub blobs: Mutex<BTreeMap<String, Bytes>>,
@@ -55,7 +58,7 @@ pub struct Fake {
     /// What an upload asks for at least.
     pub least_chunk: Option<u64>,
     /// What happens right before a manifest is put.
-    pub before_put: Mutex<Option<Box<dyn FnOnce(&Fake) + Send>>>,
+    pub before_put: Mutex<Option<Intrusion>>,
 }
 
 impl Fake {

@@ -101,7 +101,8 @@ async fn another_writer_of_the_tag_is_not_overwritten() {
         let mut found: Vec<_> =
             list["manifests"].as_array().unwrap().iter().map(|entry| entry["digest"].clone()).collect();
         let mut expected = vec![json!(theirs), json!(ours.descriptor().digest)];
-        (found.sort_by_key(Value::to_string), expected.sort_by_key(Value::to_string));
+        found.sort_by_key(Value::to_string);
+        expected.sort_by_key(Value::to_string);
         assert_eq!(found, expected, "with conditions: {conditions}");
     }
 }
