@@ -1,5 +1,6 @@
 //! The archive client: from sources and trusted keys to verified indexes and verified packages.
 
+mod download;
 mod index;
 mod mirror;
 mod release;
@@ -149,7 +150,7 @@ impl ArchiveClient {
         let wanted = sources
             .iter()
             .filter(|source| source.kind == SourceKind::Binary && source.offers(architecture));
-        let each = stream::iter(wanted.cloned().map(|source| async move {
+        let each = stream::iter(wanted.cloned().collect::<Vec<_>>().into_iter().map(|source| async move {
             let read = self.read_source(&source, trust, architecture, cx);
             read.await
                 .map_err(|error| error.during(format!("read {source}")))
@@ -175,7 +176,7 @@ impl ArchiveClient {
             return Ok(path);
         }
         let url = package.origin().source.file_url(&file.path);
-        self.from_any_mirror(&url, |url| {
+        self.try_mirrors(&url, |url| {
             self.download_file(url, file.digest, file.size, cx)
         })
         .await
@@ -236,7 +237,7 @@ impl ArchiveClient {
 
     /// Tries every address that mirrors give for `url`, until one answers as it should. With all of them failing, the
     /// last error is told, and the others in the log.
-    async fn from_any_mirror<T, F: Future<Output = Result<T>>>(
+    async fn try_mirrors<T, F: Future<Output = Result<T>>>(
         &self,
         url: &Url,
         read: impl Fn(Url) -> F,
