@@ -17,12 +17,12 @@ use scan_support::{layout_image, shared_data};
 
 /// The shortest of several runs.
 fn best(mut run: impl FnMut()) -> Duration {
-    let time = |()| {
+    let time = |_: u8| {
         let start = Instant::now();
         run();
         start.elapsed()
     };
-    [(); 7].map(time).into_iter().min().unwrap()
+    [0; 7].map(time).into_iter().min().unwrap()
 }
 
 #[test]
@@ -30,7 +30,7 @@ fn best(mut run: impl FnMut()) -> Duration {
 fn advisories_are_read_fast() {
     for file in ["debian/fixes.tsv", "debian/debian-advisories.jsonl", "golang/go-vulndb.osv.jsonl.gz"] {
         let Some(path) = shared_data(&format!("advisories/{file}")) else { return };
-        let parse = best(|| drop(patchkit_scan::advisory::input::read_file(&path, &mut |_| ()).unwrap()));
+        let parse = best(|| _ = patchkit_scan::advisory::input::read_file(&path, &mut |_| ()).unwrap());
         let store = best(|| drop(AdvisoryStore::open([&path]).unwrap()));
         let claims = AdvisoryStore::open([&path]).unwrap().len();
         println!("{file}: read {parse:.1?}, read and indexed {store:.1?}, {claims} claims");

@@ -43,15 +43,20 @@ pub(crate) async fn layout_image(layout: &Path) -> Image {
 
 /// An image of the given layers, the lowest first.
 pub(crate) fn image(layers: impl IntoIterator<Item = Layer>) -> Image {
-    let config =
-        json!({"architecture": "amd64", "os": "linux", "config": {}, "rootfs": {"type": "layers", "diff_ids": []}});
+    let layers: Vec<Layer> = layers.into_iter().collect();
+    let diff_ids: Vec<_> = layers.iter().map(Layer::diff_id).collect();
+    let rootfs = json!({"type": "layers", "diff_ids": diff_ids});
+    let config = json!({"architecture": "amd64", "os": "linux", "config": {}, "rootfs": rootfs});
     let config = Config::parse(config.to_string().into()).unwrap();
-    let descriptor = Descriptor::of(MediaType::OCI_CONFIG, config.bytes());
-    let manifest =
-        json!({"schemaVersion": 2, "mediaType": MediaType::OCI_MANIFEST, "config": descriptor, "layers": []});
+    let manifest = json!({
+        "schemaVersion": 2,
+        "mediaType": MediaType::OCI_MANIFEST,
+        "config": Descriptor::of(MediaType::OCI_CONFIG, config.bytes()),
+        "layers": layers.iter().map(|layer| layer.blob().descriptor()).collect::<Vec<_>>(),
+    });
     let bytes = ManifestBytes { media_type: MediaType::OCI_MANIFEST, bytes: manifest.to_string().into() };
-    let empty = Image::assemble(Manifest::parse(&bytes).unwrap(), config, vec![]).unwrap();
-    layers.into_iter().fold(empty.edit(), |edit, layer| edit.append(layer, "test")).finish().unwrap()
+    let blobs = layers.iter().map(|layer| layer.blob().clone()).collect();
+    Image::assemble(Manifest::parse(&bytes).unwrap(), config, blobs).unwrap()
 }
 
 /// One thing in a layer.
