@@ -19,6 +19,6 @@ impl ArchiveClient {
         }
         let url = Url::parse(&download.url);
         let url = url.map_err(|error| Error::invalid(format!("not an address: {error}")).on(&download.url))?;
-        self.from_any_mirror(&url, |url| self.download_file(url, download.digest, download.size, cx)).await
+        self.try_mirrors(&url, |url| self.download_file(url, download.digest, download.size, cx)).await
     }
 }
