@@ -135,14 +135,27 @@ async fn what_no_runtime_can_unpack_is_corrupt() {
 #[tokio::test]
 async fn lookups_stay_inside_and_end() {
     let tree = tree(&[&[
-        "usr/lib/x=1", "lib->usr/lib", "abs->/usr", "up->../../usr/lib", "loop->loop", "ping->pong", "pong->ping",
-        "gone->nowhere", "deep/a->../lib/x", "file=1", "trick->gone/../file",
+        "usr/lib/x=1",
+        "lib->usr/lib",
+        "abs->/usr",
+        "up->../../usr/lib",
+        "loop->loop",
+        "ping->pong",
+        "pong->ping",
+        "gone->nowhere",
+        "deep/a->../lib/x",
+        "file=1",
+        "trick->gone/../file",
     ]])
     .await
     .unwrap();
     let resolved = |text: &str| tree.resolve(&path(text)).map(|end| end.to_string());
     for (from, to) in [
-        ("lib/x", "usr/lib/x"), ("abs/lib/x", "usr/lib/x"), ("up/x", "usr/lib/x"), ("deep/a", "usr/lib/x"), ("", "/"),
+        ("lib/x", "usr/lib/x"),
+        ("abs/lib/x", "usr/lib/x"),
+        ("up/x", "usr/lib/x"),
+        ("deep/a", "usr/lib/x"),
+        ("", "/"),
         ("file", "file"),
     ] {
         assert_eq!(resolved(from).as_deref(), Some(to), "{from}");
@@ -444,7 +457,9 @@ async fn agrees_with_umoci(layout: &std::path::Path, tag: &str, image: &Image) {
 #[tokio::test]
 async fn real_images_are_seen_as_umoci_unpacks_them() {
     let Some(images) = image::shared("images") else { return };
-    for (name, tag) in [("debian-11.11-distroless", "11.11-distroless"), ("debian-12.15-distroless", "12.15-distroless")] {
+    for (name, tag) in
+        [("debian-11.11-distroless", "11.11-distroless"), ("debian-12.15-distroless", "12.15-distroless")]
+    {
         let layout = images.join(name);
         let image = image::open_layout(&layout);
         agrees_with_umoci(&layout, tag, &image).await;

@@ -1,5 +1,7 @@
 //! Images in tar archives, in and out, with skopeo and podman as the other side.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use std::{fs, path::Path, sync::Arc};

@@ -1,5 +1,5 @@
 use patchkit_core::{Context, Error, Image, Platform, Result};
-use patchkit_oci::diff::{Difference, diff};
+use patchkit_oci::diff::ImageDiff;
 use patchkit_scan::Inventory;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ struct Compared {
     platform: Platform,
     packages: Vec<PackageDifference>,
     #[serde(flatten)]
-    content: Difference,
+    content: ImageDiff,
 }
 
 /// A package whose version is not the same.
@@ -43,7 +43,7 @@ pub(crate) async fn run(args: &cli::Diff, global: &Global, cx: &Context) -> Resu
 }
 
 async fn compare(before: &Image, after: &Image, cx: &Context) -> Result<Compared> {
-    let content = diff(before, after, cx).await?;
+    let content = ImageDiff::of(before, after, cx).await?;
     let packages = packages(&Inventory::of(before, cx).await?, &Inventory::of(after, cx).await?);
     Ok(Compared { platform: before.platform().clone(), packages, content })
 }

@@ -1,7 +1,12 @@
 //! One file a command.
 
+mod demo;
+mod diff;
 mod inventory;
 mod ledger;
+mod patch;
+mod pipeline;
+mod plan;
 mod scan;
 
 use patchkit_core::Stop;
@@ -16,11 +21,14 @@ use crate::{
 pub(crate) async fn run(Cli { command, global }: Cli) -> Result<Ended, Stop> {
     let cx = place::context();
     match command {
+        Command::Demo(args) => demo::run(args, &global, &cx).await?,
+        Command::Diff(args) => diff::run(&args, &global, &cx).await?,
         Command::Inventory(args) => inventory::run(&args, &global, &cx).await?,
         Command::Ledger(args) => ledger::run(&args, &global, &cx).await?,
+        Command::Patch(args) => patch::run(&args, &global, &cx).await?,
+        Command::Plan(args) => plan::run(&args, &global, &cx).await?,
+        Command::Run(args) => pipeline::run(&args, &global, &cx).await?,
         Command::Scan(args) => return scan::run(&args, &global, &cx).await,
-        _ => unimplemented_yet(),
     }
     Ok(Ended::Done)
 }
-fn unimplemented_yet() { }

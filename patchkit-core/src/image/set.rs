@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 
-use super::{Image, Index};
+use super::{Image, Index, companion::Origin};
 use crate::{Context, Descriptor, Digest, Error, ManifestBytes, PutManifest, Reference, Registry, Repository, Result};
 
 /// One image, or a multi-platform index with its images.
 ///
-/// What an index holds beside images (attestation manifests with the platform `unknown/unknown`) is left alone.
+/// What an index holds beside images (attestation manifests with the platform `unknown/unknown`) is left alone, as long
+/// as the image that it is about stays, and travels along when the set is pushed elsewhere.
 #[derive(Clone, Debug)]
 pub struct ImageSet {
     root: Descriptor,
     index: Option<Index>,
     images: Vec<Image>,
+    origin: Option<Origin>,
 }
 
 impl ImageSet {
@@ -40,13 +42,31 @@ impl ImageSet {
         if images.is_empty() {
             return Err(Error::unsupported("the index has no image").on(digest));
         }
-        Ok(Self { root: root.descriptor(), index: Some(index), images })
+        let origin = Some(Origin { registry, repository: repository.clone() });
+        Ok(Self { root: root.descriptor(), index: Some(index), images, origin })
     }
 
     /// A single image.
     #[must_use]
     pub fn single(image: Image) -> Self {
-        Self { root: image.manifest().descriptor(), index: None, images: vec![image] }
+        Self { root: image.manifest().descriptor(), index: None, images: vec![image], origin: None }
+    }
+
+    /// Images of several platforms with a new index of them, in this order.
+    ///
+    /// # Errors
+    /// [`Invalid`](crate::ErrorKind::Invalid) where there is none, or two of one platform.
+    pub fn of_platforms(images: Vec<Image>) -> Result<Self> {
+        for (place, image) in images.iter().enumerate() {
+            if images[..place].iter().any(|other| other.platform() == image.platform()) {
+                return Err(Error::invalid(format!("two images of the platform {}", image.platform())));
+            }
+        }
+        if images.is_empty() {
+            return Err(Error::invalid("an index of no images"));
+        }
+        let index = Index::of(images.iter().map(Image::descriptor))?;
+        Ok(Self { root: index.bytes().descriptor(), index: Some(index), images, origin: None })
     }
 
     /// The descriptor of the index, or of the one image.
@@ -82,7 +102,8 @@ impl ImageSet {
         }
     }
 
-    /// The same set with other images in the places of these, the index rebuilt around them.
+    /// The same set with other images in the places of these, the index rebuilt around them. Attestations of images that
+    /// were replaced go, since they say nothing about the new ones.
     ///
     /// # Errors
     /// [`Invalid`](crate::ErrorKind::Invalid) where there is not one new image for each old one.
@@ -98,10 +119,11 @@ impl ImageSet {
             Some(images[place].descriptor().clone())
         };
         let index = index.replaced(replace)?;
-        Ok(Self { root: index.bytes().descriptor(), index: Some(index), images })
+        Ok(Self { root: index.bytes().descriptor(), index: Some(index), images, origin: self.origin.clone() })
     }
 
-    /// Stores all images and the index in a repository and, where the reference has a tag, points the tag to it.
+    /// Stores all images, what else the index names, and the index in a repository and, where the reference has a tag,
+    /// points the tag to it.
     ///
     /// # Errors
     /// Those of reading the layers and of the registry.
@@ -115,11 +137,47 @@ impl ImageSet {
         for image in &self.images {
             image.push(registry, reference.repository(), cx).await?;
         }
+        if let (Some(origin), Some(index)) = (&self.origin, &self.index) {
+            for companion in index.manifests().iter().filter(|entry| !self.is_here(entry)) {
+                origin.copy(companion, registry, reference.repository(), cx).await?;
+            }
+        }
         registry.put_manifest(reference, self.manifest(), options, cx).await
+    }
+
+    fn is_here(&self, entry: &Descriptor) -> bool {
+        self.images.iter().any(|image| *image.digest() == entry.digest)
     }
 }
 
-fn is_image(entry: &Descriptor) -> bool {
+/// Whether an index's entry is an image, and not an attestation or another artifact.
+pub(super) fn is_image(entry: &Descriptor) -> bool {
     let unknown = entry.platform.as_ref().is_some_and(|platform| platform.os() == "unknown");
     entry.media_type.is_manifest() && !unknown && entry.artifact_type.is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ErrorKind, MediaType, image::{Config, Manifest}};
+
+    fn image(architecture: &str) -> Image {
+        let config = format!(r#"{{"architecture":"{architecture}","os":"linux","rootfs":{{"type":"layers","diff_ids":[]}}}}"#);
+        let config = Config::parse(config.into()).unwrap();
+        let named = Descriptor::of(MediaType::OCI_CONFIG, config.bytes());
+        let manifest = serde_json::json!({ "schemaVersion": 2, "config": named, "layers": [] }).to_string();
+        let bytes = ManifestBytes { media_type: MediaType::OCI_MANIFEST, bytes: manifest.into() };
+        Image::assemble(Manifest::parse(&bytes).unwrap(), config, vec![]).unwrap()
+    }
+
+    #[test]
+    fn an_index_names_each_platform_once() {
+        let set = ImageSet::of_platforms(vec![image("arm64"), image("amd64")]).unwrap();
+        let named = set.index().unwrap().manifests().iter().map(|entry| entry.platform.clone().unwrap().to_string());
+        assert_eq!(named.collect::<Vec<_>>(), ["linux/arm64", "linux/amd64"]);
+        assert_eq!(*set.digest(), Digest::of(&set.manifest().bytes));
+        let twice = ImageSet::of_platforms(vec![image("arm64"), image("arm64")]);
+        assert_eq!(twice.unwrap_err().to_string(), "two images of the platform linux/arm64");
+        assert_eq!(ImageSet::of_platforms(vec![]).unwrap_err().kind(), ErrorKind::Invalid);
+    }
 }

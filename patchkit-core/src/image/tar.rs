@@ -373,7 +373,8 @@ fn is_directory(flag: u8, name: &[u8], size: u64) -> Result<bool, Reason> {
     if slash && !directory {
         return Err(Reason::corrupt("a name that ends in a slash, but is no directory's"));
     }
-    if size != 0 && !matches!(flag, 0 | b'0' | b'7') || directory && size != 0 {
+    let has_content = !directory && matches!(flag, 0 | b'0' | b'7');
+    if size != 0 && !has_content {
         return Err(Reason::corrupt(format!("content of {size} bytes for what has none")));
     }
     Ok(directory)

@@ -9,27 +9,14 @@ use std::{
 };
 
 use patchkit_core::{
-    Blob, Config, Context, Descriptor, Digest, Image, Layer, Manifest, ManifestBytes, MediaType,
+    Blob, Config, Context, Digest, Image, Layer, Manifest, ManifestBytes, MediaType,
     image::{ReadLimits, decompress},
 };
 use serde_json::{Value, json};
 
 /// An image of some layers.
 pub(crate) fn image_of(layers: Vec<Layer>) -> Image {
-    let diff_ids: Vec<_> = layers.iter().map(Layer::diff_id).collect();
-    let config = json!({
-        "architecture": "amd64", "os": "linux", "rootfs": { "type": "layers", "diff_ids": diff_ids },
-    });
-    let config = Config::parse(config.to_string().into()).unwrap();
-    let manifest = json!({
-        "schemaVersion": 2,
-        "mediaType": MediaType::OCI_MANIFEST,
-        "config": Descriptor::of(MediaType::OCI_CONFIG, config.bytes()),
-        "layers": layers.iter().map(|layer| layer.blob().descriptor()).collect::<Vec<_>>(),
-    });
-    let bytes = ManifestBytes { media_type: MediaType::OCI_MANIFEST, bytes: manifest.to_string().into() };
-    let blobs = layers.iter().map(|layer| layer.blob().clone()).collect();
-    Image::assemble(Manifest::parse(&bytes).unwrap(), config, blobs).unwrap()
+    Image::of_layers(&"linux/amd64".parse().unwrap(), layers).unwrap()
 }
 
 /// Says why a test cannot run here; fails where everything must be there.
@@ -102,7 +89,7 @@ pub(crate) fn uncompressed(archive: &Path) -> Vec<u8> {
         Some("zst") => MediaType::OCI_LAYER_ZSTD,
         _ => MediaType::OCI_LAYER,
     };
-    decompress(&media_type, std::fs::read(archive).unwrap().into(), &ReadLimits::default()).unwrap()
+    decompress(&media_type, std::fs::read(archive).unwrap(), &ReadLimits::default()).unwrap()
 }
 
 /// The names in an archive, as GNU tar lists them.

@@ -11,11 +11,12 @@ use patchkit_core::{
 };
 use serde_json::json;
 use tar::{EntryType, Header};
+use tempfile::NamedTempFile;
 
 use super::ArchiveFormat;
 use crate::{
-    file::blocking,
-    layout::{Document, IndexFile, Lock, MARKER, Sink, clean, hidden},
+    file::{Sink, blocking},
+    layout::{Document, IndexFile, Lock, MARKER, clean, hidden},
 };
 
 /// Writes an image, or an index with its images, into a new archive, under a name where one is given: a tag or a full
@@ -131,7 +132,7 @@ async fn write(members: &BTreeMap<String, Blob>, path: &Path, cx: &Context) -> R
     blocking(move || crate::layout::publish(file, &to)).await
 }
 
-async fn write_members(members: &BTreeMap<String, Blob>, sink: &Sink, cx: &Context) -> Result<()> {
+async fn write_members(members: &BTreeMap<String, Blob>, sink: &Sink<NamedTempFile>, cx: &Context) -> Result<()> {
     let algorithms: BTreeSet<&str> = members.keys().filter_map(|name| Some(name.rsplit_once('/')?.0)).collect();
     for folder in std::iter::once("blobs").chain(algorithms) {
         sink.write(header(&format!("{folder}/"), 0)).await;

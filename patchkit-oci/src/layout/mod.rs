@@ -21,7 +21,7 @@ use patchkit_core::{
     PluginInfo, PutManifest, Reference, ReferrersFilter, Registry, Repository, Result,
 };
 
-pub(crate) use disk::{Lock, Sink, clean, hidden, publish};
+pub(crate) use disk::{Lock, clean, hidden, publish};
 pub(crate) use document::{Document, MAX_MANIFEST};
 pub use garbage::Collected;
 pub(crate) use index::MARKER;

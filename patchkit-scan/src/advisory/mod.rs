@@ -4,6 +4,7 @@
 //! holding the whole input. [`AdvisoryStore`] collects them, joins what speaks of the same, and is what the
 //! [matcher](crate::matcher) asks.
 
+pub mod changelog;
 pub mod debian;
 mod error;
 pub mod input;
