@@ -134,7 +134,7 @@ async fn upgraded(image: &Image, debs: Vec<PathBuf>, cx: &Context) -> (Image, Ve
     let timestamp = Timestamp::from_second(1_700_000_000).unwrap();
     let work = Work { install: debs, remove: Vec::new() };
     match install(image, work, timestamp, cx).await.unwrap() {
-        Installed::Layer { layer, notes } => (image.edit().append(layer, "test").finish().unwrap(), notes),
+        Installed::Layer { layer, notes } => (image.edit().append(*layer, "test").finish().unwrap(), notes),
         Installed::Refused(notes) => panic!("refused: {notes:?}"),
     }
 }
@@ -180,4 +180,44 @@ async fn bullseye_with_merged_usr() {
 #[tokio::test(flavor = "multi_thread")]
 async fn bookworm_with_nginx_python_and_curl() {
     as_apt_does("bookworm").await;
+}
+
+/// The real distroless image of the shared data, and the packages that were to upgrade it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_distroless_image() {
+    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(|folder| folder.join("shared/data"));
+    let Some(shared) = shared.into_iter().find(|folder| folder.is_dir()) else { return skip("no shared data") };
+    let cx = Context::new();
+    let image = opened(&shared.join("images/debian-11.11-distroless"), &cx).await;
+    let debs = debs(&shared.join("deb/upgrade-debs/bullseye-distroless"));
+    let (patched, notes) = upgraded(&image, debs.clone(), &cx).await;
+    assert!(notes.iter().all(|note| note.class != NoteClass::Refuse));
+    let before = image.files(|_, _| false, &cx).await.unwrap();
+    let after = patched.files(|path, _| path.starts_with(&path_of("var/lib/dpkg")), &cx).await.unwrap();
+    let facts = facts(&patched, &cx).await;
+    let mut checked = 0;
+    for deb in &debs {
+        let work = tempfile::tempdir().unwrap();
+        let unpacked = std::process::Command::new("dpkg-deb").arg("-x").arg(deb).arg(work.path()).status();
+        let Ok(true) = unpacked.map(|status| status.success()) else { return skip("no dpkg-deb") };
+        for (path, node) in after.iter().filter(|(_, node)| node.size().is_some()) {
+            let file = work.path().join(path.to_str().unwrap());
+            if let (Ok(content), true) = (fs::read(&file), file.is_file() && !file.is_symlink()) {
+                let digest = Digest::of(content);
+                assert!(facts[path].contains(&format!("{digest:?}")), "{path} is not as in {}", deb.display());
+                checked += 1;
+                assert_eq!(node.metadata.uid, 0);
+            }
+        }
+    }
+    assert!(checked > 100, "{checked}");
+    let new: Vec<&FilePath> = after.iter().map(|(path, _)| path).filter(|path| before.get(path).is_none()).collect();
+    let expected = |path: &&&FilePath| !path.starts_with(&path_of("usr/share"));
+    assert_eq!(new.iter().filter(expected).map(ToString::to_string).collect::<Vec<_>>(), Vec::<String>::new());
+    let control = after.read(&path_of("var/lib/dpkg/status.d/libssl1.1")).unwrap().unwrap();
+    assert!(String::from_utf8_lossy(&control).contains("Version: 1.1.1w-0+deb11u8\n"));
+}
+
+fn path_of(text: &str) -> FilePath {
+    FilePath::new(text).unwrap()
 }

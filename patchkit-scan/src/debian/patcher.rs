@@ -131,7 +131,7 @@ impl Patcher for DebianPatcher {
         let work = Work { remove: remove.collect(), install: self.fetch(plan, cx).await? };
         match install(&base, work, plan.timestamp, cx).await? {
             Installed::Layer { layer, notes } => {
-                Ok(Application::Patched { image: patched(&base, plan, layer)?, notes })
+                Ok(Application::Patched { image: patched(&base, plan, *layer)?, notes })
             }
             Installed::Refused(notes) => Ok(Application::Refused(notes)),
         }

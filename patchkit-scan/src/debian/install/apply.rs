@@ -13,7 +13,9 @@ use super::{
     Installation,
     archive::{Archive, Store},
     base::{Answers, ImageFiles, Questions},
-    bytecode, ca_certificates, keeps, layer, ldcache,
+    bytecode,
+    ca_certificates::{self, Updated},
+    keeps, layer, ldcache,
     tree::Tree,
 };
 
@@ -32,7 +34,7 @@ pub enum Installed {
     /// The layer, and what a person should know about it.
     Layer {
         /// The layer.
-        layer: Layer,
+        layer: Box<Layer>,
         /// What was not done, or done in another way, sorted.
         notes: Vec<Note>,
     },
@@ -67,7 +69,7 @@ pub async fn install(image: &Image, work: Work, timestamp: Timestamp, cx: &Conte
     installation.run_triggers(&base.0, &answers)?;
     let (tree, notes) = installation.finish();
     let layer = write(image, &base.0, (&tree, &answers), store, cx).await?;
-    Ok(Installed::Layer { layer, notes })
+    Ok(Installed::Layer { layer: Box::new(layer), notes })
 }
 
 async fn write(
@@ -160,10 +162,20 @@ impl Installation {
             ca_certificates::configure(&mut self.tree, self.timestamp)?;
         }
         if self.needs_certificates {
-            ca_certificates::update(&mut self.tree, self.timestamp)?;
+            self.update_certificates()?;
         }
         let changed = layer::changed(&self.tree, files, answers);
         bytecode::remove_stale(&mut self.tree, &changed);
+        Ok(())
+    }
+
+    fn update_certificates(&mut self) -> Result<()> {
+        if ca_certificates::update(&mut self.tree, self.timestamp)? == Updated::Unknown {
+            let message =
+                "the bundle /etc/ssl/certs/ca-certificates.crt has certificates of its own and was left as it is";
+            let subject = "ca-certificates postinst".into();
+            self.notes.push(Note { class: NoteClass::Review, subject, message: message.into() });
+        }
         Ok(())
     }
 }

@@ -87,14 +87,31 @@ fn trusts_new(tree: &Tree) -> Result<bool> {
     Ok(value.is_none_or(|value| value == "yes"))
 }
 
-/// Brings the bundle and the links up to date, as `update-ca-certificates` does. Without a configuration, and so
-/// without the package ca-certificates, nothing is done.
+/// OpenSSL's hash of the subject of the one certificate, or the issuer of the one revocation list, in a PEM file.
+#[must_use]
+pub fn subject_hash(pem: &[u8]) -> Option<u32> {
+    x509::only_subject(pem).map(|found| found.hash)
+}
+
+/// What became of the bundle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Updated {
+    /// It has what it should have.
+    Done,
+    /// There is none, or nothing to make it of.
+    Nothing,
+    /// It has certificates that are not the package's, and no configuration says why: it was left as it is.
+    Unknown,
+}
+
+/// Brings the bundle and the links up to date, as `update-ca-certificates` does. Where there is no configuration, as
+/// in distroless images, a bundle of the package's certificates is made of the new ones.
 ///
 /// # Errors
 /// Those of reading certificates.
-pub fn update(tree: &mut Tree, mtime: i64) -> Result<()> {
-    let Some(configuration) = tree.read(&path(CONFIGURATION))? else { return Ok(()) };
-    let Some(folder) = tree.resolve(&path(CERTIFICATES)) else { return Ok(()) };
+pub fn update(tree: &mut Tree, mtime: i64) -> Result<Updated> {
+    let Some(configuration) = tree.read(&path(CONFIGURATION))? else { return update_bundle(tree, mtime) };
+    let Some(folder) = tree.resolve(&path(CERTIFICATES)) else { return Ok(Updated::Nothing) };
     let configuration = String::from_utf8_lossy(&configuration).into_owned();
     let mut update = Update { tree, folder, mtime, bundle: Vec::new(), changed: false };
     for line in configuration.lines().filter_map(|line| line.strip_prefix('!')) {
@@ -106,7 +123,47 @@ pub fn update(tree: &mut Tree, mtime: i64) -> Result<()> {
     for path in local(update.tree) {
         update.add(&format!("/{}", String::from_utf8_lossy(path.as_bytes())))?;
     }
-    update.finish()
+    update.finish()?;
+    Ok(Updated::Done)
+}
+
+/// Makes the bundle of an image without configuration anew, if it had nothing but the package's certificates.
+fn update_bundle(tree: &mut Tree, mtime: i64) -> Result<Updated> {
+    let bundle = path(BUNDLE);
+    let (Some(old), Some(folder)) = (tree.read(&bundle)?, tree.resolve(&path(PACKAGED))) else {
+        return Ok(Updated::Nothing);
+    };
+    let before = Tree::new(tree.base().clone());
+    let known: BTreeSet<Vec<u8>> = certificates(&before, &folder)?.iter().flat_map(|bytes| blocks(bytes)).collect();
+    if !blocks(&old).iter().all(|block| known.contains(block)) {
+        return Ok(Updated::Unknown);
+    }
+    let mut new = Vec::new();
+    for certificate in certificates(tree, &folder)? {
+        new.extend_from_slice(&certificate);
+        if !certificate.ends_with(b"\n") {
+            new.push(b'\n');
+        }
+    }
+    if new != old {
+        tree.write(&bundle, new, (0o644, mtime))?;
+    }
+    Ok(Updated::Done)
+}
+
+/// The packaged certificates of a folder, in the order of their paths.
+fn certificates(tree: &Tree, folder: &FilePath) -> Result<Vec<Bytes>> {
+    let mut files = tree.descendants(folder);
+    files.retain(|path| path.as_bytes().ends_with(b".crt"));
+    files.sort_by(|a, b| a.as_bytes().cmp(b.as_bytes()));
+    files.iter().filter_map(|path| tree.read(path).transpose()).collect()
+}
+
+/// The certificates of a PEM file, each without white space.
+fn blocks(pem: &[u8]) -> Vec<Vec<u8>> {
+    let text = String::from_utf8_lossy(pem);
+    let bodies = text.split("-----BEGIN CERTIFICATE-----").skip(1).filter_map(|rest| rest.split("-----END").next());
+    bodies.map(|body| body.split_whitespace().collect::<String>().into_bytes()).collect()
 }
 
 /// The administrator's own certificates, by their absolute paths in order.

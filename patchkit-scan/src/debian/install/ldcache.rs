@@ -54,7 +54,7 @@ pub fn refresh(tree: &mut Tree, libraries: &dyn Libraries, architecture: &str, m
     let dialect = dialect(tree, &old)?;
     let mut found = Cache::new(dialect);
     search::search(tree, libraries, architecture, &mut found)?;
-    let new = found.to_bytes(little_endian(architecture));
+    let new = found.into_bytes(little_endian(architecture));
     if new != old {
         tree.write(&cache, new, (0o644, mtime))?;
     }

@@ -335,7 +335,7 @@ impl Installation {
             let is_folder =
                 |path: &PackagePath| self.tree.lstat(&file_path(path)).is_some_and(|entry| entry.is_directory());
             other.list.retain(|path| is_folder(path) || !unpacking.taken.contains(&(slot, path.clone())));
-            if other.list.iter().all(|path| is_folder(path)) && !self.is_leaving(&other) {
+            if other.list.iter().all(is_folder) && !self.is_leaving(&other) {
                 let message = format!("all files of {} would be taken over: it would disappear", other.installed.name);
                 return Err(Error::conflict(message));
             }

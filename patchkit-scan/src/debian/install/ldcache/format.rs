@@ -114,7 +114,7 @@ impl Cache {
     }
 
     /// The file. Entries that compare equal stay in the order in which they were added.
-    pub(super) fn to_bytes(mut self, little_endian: bool) -> Vec<u8> {
+    pub(super) fn into_bytes(mut self, little_endian: bool) -> Vec<u8> {
         let plain = self.dialect.format == Format::Plain;
         self.libraries.sort_by(|a, b| if plain { compare_plain(a, b) } else { compare_extended(a, b) });
         let strings = if plain { Strings::listed(&self.libraries) } else { Strings::shared(&self.libraries) };
@@ -326,6 +326,6 @@ mod tests {
     #[test]
     fn garbage_is_no_cache() {
         assert_eq!(Dialect::of_cache(b"glibc-ld.so.cache1.1"), None);
-        assert_eq!(Dialect::of_cache(&[[&MAGIC[..], &[0xff; 40]].concat(), vec![0xff; 8]].concat()), None);
+        assert_eq!(Dialect::of_cache(&[[MAGIC, &[0xff; 40]].concat(), vec![0xff; 8]].concat()), None);
     }
 }
