@@ -127,10 +127,10 @@ fn date(trailer: &str) -> Option<Date> {
 /// The CVE ids in a line.
 fn cves(line: &str) -> impl Iterator<Item = AdvisoryId> + '_ {
     line.match_indices("CVE-").filter_map(|(start, prefix)| {
-        let rest = &line[start + prefix.len()..];
-        let end = rest.bytes().position(|byte| !byte.is_ascii_digit() && byte != b'-').unwrap_or(rest.len());
-        let text = format!("{prefix}{}", rest[..end].trim_end_matches('-'));
-        text.parse::<AdvisoryId>().ok().filter(AdvisoryId::is_cve)
+        let (year, rest) = line[start + prefix.len()..].split_once('-')?;
+        let end = rest.bytes().position(|byte| !byte.is_ascii_digit()).unwrap_or(rest.len());
+        let id = format!("{prefix}{year}-{}", &rest[..end]);
+        id.parse::<AdvisoryId>().ok().filter(AdvisoryId::is_cve)
     })
 }
 
@@ -165,11 +165,7 @@ Local Variables:
 
     fn upgrade(installed: &str, available: &str) -> SourceUpgrade {
         let version = |text: &str| DebVersion::parse(text).unwrap();
-        SourceUpgrade {
-            package: "curl".parse().unwrap(),
-            installed: version(installed),
-            available: version(available),
-        }
+        SourceUpgrade { package: "curl".parse().unwrap(), installed: version(installed), available: version(available) }
     }
 
     fn claims(installed: &str, available: &str) -> Vec<(String, Status)> {

@@ -30,7 +30,8 @@ const ACCOUNTS: [(&str, &str, &str); 2] = [
     ("etc/passwd", "usr/share/base-passwd/passwd.master", PASSWD),
     ("etc/group", "usr/share/base-passwd/group.master", GROUP),
 ];
-const PASSWD: &str = "root:x:0:0:root:/root:/usr/sbin/nologin\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n";
+const PASSWD: &str =
+    "root:x:0:0:root:/root:/usr/sbin/nologin\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n";
 const GROUP: &str = "root:x:0:\nnogroup:x:65534:\n";
 /// The largest file that is copied to a second place.
 const MAX_COPY: u64 = 1 << 20;
@@ -96,7 +97,10 @@ impl Root {
     }
 
     fn put(&mut self, package: &str, mut entry: DataEntry<'_>) -> Result<()> {
-        let path = self.place(&entry.path)?;
+        let path = match is_top_link(&entry) {
+            true => file_path(&entry.path)?,
+            false => self.place(&entry.path)?,
+        };
         let metadata = metadata(&entry);
         let kind = entry.kind.clone();
         if !self.is_new(&path, &kind, package)? {
@@ -133,15 +137,16 @@ impl Root {
 
     /// Where a package's path goes: through the links of a merged `/usr`.
     fn place(&mut self, path: &PackagePath) -> Result<FilePath> {
-        let invalid = |error: patchkit_core::image::ParseFilePathError| Error::corrupt(error.to_string());
-        let path = FilePath::new(path.as_bytes()).map_err(invalid)?;
+        let path = file_path(path)?;
         let first = path.components().next().unwrap_or_default();
         let Some(name) = MERGED.iter().find(|name| self.is_merged && name.as_bytes() == first) else {
             return Ok(path);
         };
         self.merge(name)?;
-        // The folder itself is the link when a package brings it as one, as base-files has since Debian 13.
-        FilePath::new("usr").expect("a constant").join(path.as_bytes()).map_err(invalid)
+        FilePath::new("usr")
+            .expect("a constant")
+            .join(path.as_bytes())
+            .map_err(|error| Error::corrupt(error.to_string()))
     }
 
     /// Makes a top folder a link to that in `/usr`.
@@ -151,7 +156,11 @@ impl Root {
         let place = Place::Symlink(target.clone().into(), String::new());
         if let Entry::Vacant(vacant) = self.places.entry(link.clone()) {
             vacant.insert(place);
-            self.layer.symlink(&link, &Metadata { mode: 0o777, mtime: self.time, ..Metadata::default() }, target.as_bytes())?;
+            self.layer.symlink(
+                &link,
+                &Metadata { mode: 0o777, mtime: self.time, ..Metadata::default() },
+                target.as_bytes(),
+            )?;
             self.directory(&FilePath::new(&target).expect("a constant"))?;
         }
         Ok(())
@@ -173,19 +182,15 @@ impl Root {
         };
         match (&*known, &new) {
             (Place::Directory | Place::Symlink(..), Place::Directory) => Ok(false),
+            (Place::File(owner), Place::Directory) => {
+                Err(Error::conflict(format!("{package} has a folder where {owner} has a file")).on(path))
+            }
             (Place::Symlink(known, _), Place::Symlink(new, _)) if known == new => Ok(false),
-            (Place::Directory, Place::Symlink(..)) if self.is_own_link(path, &new) => Ok(false),
             (Place::Directory, _) => Err(Error::conflict(format!("{package} has a file where a folder is")).on(path)),
             (Place::File(owner) | Place::Symlink(_, owner), _) => {
                 Err(Error::conflict(format!("{package} and {owner} both have this file")).on(path))
             }
         }
-    }
-
-    /// Whether it is the link `/bin` to `usr/bin` as a package brings it, seen through that link as `/usr/bin`.
-    fn is_own_link(&self, path: &FilePath, place: &Place) -> bool {
-        let Place::Symlink(target, _) = place else { return false };
-        self.is_merged && target.strip_prefix(b"/").unwrap_or(target) == path.as_bytes()
     }
 
     /// Makes the folders that a package relies on without bringing them.
@@ -219,6 +224,15 @@ impl Root {
     fn copied(&self, path: &FilePath) -> Option<&'static str> {
         ACCOUNTS.iter().find(|(_, original, _)| path.as_bytes() == original.as_bytes()).map(|(copy, ..)| *copy)
     }
+}
+
+fn file_path(path: &PackagePath) -> Result<FilePath> {
+    FilePath::new(path.as_bytes()).map_err(|error| Error::corrupt(error.to_string()))
+}
+
+/// Whether it is a link right below the root, such as `/bin`, which base-files itself brings from Debian 13 on.
+fn is_top_link(entry: &DataEntry<'_>) -> bool {
+    matches!(entry.kind, EntryKind::Symlink { .. }) && !entry.path.as_bytes().contains(&b'/')
 }
 
 fn metadata(entry: &DataEntry<'_>) -> Metadata {
