@@ -10,6 +10,7 @@ pub mod diversion;
 pub mod info;
 mod lines;
 pub mod package;
+pub mod script;
 pub mod stanza;
 pub mod stat_override;
 pub mod state;
