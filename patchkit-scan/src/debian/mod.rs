@@ -7,4 +7,5 @@ pub mod control;
 pub mod deb;
 pub mod dpkg;
 pub mod path;
+pub mod solve;
 pub mod version;

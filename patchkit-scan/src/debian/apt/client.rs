@@ -175,7 +175,7 @@ impl ArchiveClient {
             return Ok(path);
         }
         let url = package.origin().source.file_url(&file.path);
-        self.from_any_mirror(&url, |url| {
+        self.try_mirrors(&url, |url| {
             self.download_file(url, file.digest, file.size, cx)
         })
         .await
@@ -236,7 +236,7 @@ impl ArchiveClient {
 
     /// Tries every address that mirrors give for `url`, until one answers as it should. With all of them failing, the
     /// last error is told, and the others in the log.
-    async fn from_any_mirror<T, F: Future<Output = Result<T>>>(
+    async fn try_mirrors<T, F: Future<Output = Result<T>>>(
         &self,
         url: &Url,
         read: impl Fn(Url) -> F,

@@ -2,6 +2,7 @@
 
 pub mod cache;
 pub mod client;
+mod error;
 pub mod fetch;
 pub mod index;
 pub mod openpgp;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use patchkit_core::{Error, Result};
 
 use super::{
-    openpgp::{Keyring, KeyringError},
+    openpgp::Keyring,
     sources::{SignedBy, Source},
 };
 
@@ -135,12 +135,7 @@ pub fn key_files(sources: &[Source]) -> Vec<String> {
 }
 
 fn read(name: &str, bytes: &[u8]) -> Result<Keyring> {
-    Keyring::parse(name, bytes).map_err(|error| match &error {
-        KeyringError::Keybox { .. } => Error::unsupported(error.to_string()),
-        KeyringError::Empty { .. } | KeyringError::TooMany { .. } => {
-            Error::invalid(error.to_string())
-        }
-    })
+    Ok(Keyring::parse(name, bytes)?)
 }
 
 #[cfg(test)]

@@ -136,7 +136,7 @@ impl ArchiveClient {
                 .await?;
             blocking(move || verified(bytes, entry)).await
         };
-        self.from_any_mirror(url, read).await
+        self.try_mirrors(url, read).await
     }
 
     /// Decompresses an index; verified again, it goes into the cache as the text that it is.

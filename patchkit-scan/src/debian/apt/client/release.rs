@@ -109,7 +109,7 @@ impl ArchiveClient {
     }
 
     pub(super) async fn read_small(&self, url: &Url, limit: u64, cx: &Context) -> Result<Vec<u8>> {
-        self.from_any_mirror(url, |url| async move {
+        self.try_mirrors(url, |url| async move {
             self.fetch.open(&url, cx).await?.read(limit, cx).await
         })
         .await

@@ -336,7 +336,8 @@ async fn a_listed_index_that_does_not_decompress_is_corrupt() {
             .expect("there")
             .to_vec()
     };
-    let cases: [(fn(Vec<u8>) -> Vec<u8>, &str); 3] = [
+    type Change = fn(Vec<u8>) -> Vec<u8>;
+    let cases: [(Change, &str); 3] = [
         (|xz| xz[..xz.len() - 30].to_vec(), "cannot be decompressed"),
         (|_| b"no xz at all".to_vec(), "cannot be decompressed"),
         (|_| bomb(), "when decompressed"),

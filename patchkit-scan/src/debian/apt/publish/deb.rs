@@ -281,9 +281,9 @@ fn set_name(header: &mut Header, name: &str) -> io::Result<()> {
 
 /// Appends a member of the `ar` format (ar(5)), padded to an even length.
 fn member(archive: &mut Vec<u8>, name: &str, time: u64, bytes: &[u8]) -> io::Result<()> {
-    write!(
+    writeln!(
         archive,
-        "{name:<16}{time:<12}{:<6}{:<6}{:<8}{:<10}`\n",
+        "{name:<16}{time:<12}{:<6}{:<6}{:<8}{:<10}`",
         0,
         0,
         100_644,
