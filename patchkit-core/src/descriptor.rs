@@ -64,6 +64,12 @@ impl MediaType {
         *self == Self::OCI_INDEX || *self == Self::DOCKER_INDEX
     }
 
+    /// Whether it is an image configuration, OCI's or Docker's.
+    #[must_use]
+    pub fn is_config(&self) -> bool {
+        *self == Self::OCI_CONFIG || *self == Self::DOCKER_CONFIG
+    }
+
     /// Whether it is an image manifest, OCI's or Docker's.
     #[must_use]
     pub fn is_manifest(&self) -> bool {
@@ -139,6 +145,7 @@ mod platform_object {
         let Some(Object { architecture, os, variant }) = Option::<Object>::deserialize(d)? else {
             return Ok(None);
         };
-        Platform::new(&os, &architecture, variant.as_deref()).map(Some).map_err(D::Error::custom)
+        let variant = variant.as_deref().filter(|variant| !variant.is_empty());
+        Platform::new(&os, &architecture, variant).map(Some).map_err(D::Error::custom)
     }
 }

@@ -160,10 +160,17 @@ async fn stored(cx: &Context) -> (MemoryRegistry, Reference) {
     let repository = reference.repository();
     let mut entries = Vec::new();
     for architecture in ["amd64", "arm64"] {
-        let config = json!({"architecture": architecture, "os": "linux", "rootfs": {"type": "layers", "diff_ids": []}});
+        let layer = Blob::of(MediaType::OCI_LAYER, vec![0; 1024]);
+        registry.put_blob(repository, &layer, cx).await.unwrap();
+        let diff_ids = [layer.descriptor().digest];
+        let config =
+            json!({"architecture": architecture, "os": "linux", "rootfs": {"type": "layers", "diff_ids": diff_ids}});
         let config = Blob::of(MediaType::OCI_CONFIG, config.to_string());
         registry.put_blob(repository, &config, cx).await.unwrap();
-        let manifest = json!({"schemaVersion": 2, "mediaType": MediaType::OCI_MANIFEST, "config": config.descriptor(), "layers": []});
+        let manifest = json!({
+            "schemaVersion": 2, "mediaType": MediaType::OCI_MANIFEST, "config": config.descriptor(),
+            "layers": [layer.descriptor()],
+        });
         let descriptor = put(
             &registry,
             &repository.digest(Digest::of(manifest.to_string())),

@@ -9,6 +9,7 @@ mod encode;
 
 use std::io::{self, BufRead, Read};
 
+use bytes::Bytes;
 use flate2::bufread::MultiGzDecoder;
 
 pub(super) use self::{bridge::read_layer_with, encode::Encoder};
@@ -149,26 +150,39 @@ impl Meter {
     }
 }
 
-/// Decompresses what lies in memory, into memory: what a fuzz target calls.
+/// Decompresses what lies in memory, into memory.
 ///
 /// # Errors
 /// As for a layer: [`Corrupt`](crate::ErrorKind::Corrupt) where the content is not what the media type says or is
 /// damaged, [`Unsupported`](crate::ErrorKind::Unsupported) for other types and beyond the limits.
-pub fn decompress(media_type: &MediaType, bytes: bytes::Bytes, limits: &ReadLimits) -> Result<Vec<u8>> {
+pub fn decompress(media_type: &MediaType, bytes: impl Into<Bytes>, limits: &ReadLimits) -> Result<Vec<u8>> {
+    let mut all = Vec::new();
+    open(media_type, bytes.into(), limits)?.read_to_end(&mut all).map_err(error_of)?;
+    Ok(all)
+}
+
+/// A reader of what lies in memory, decompressed and within the limits.
+pub(super) fn open(media_type: &MediaType, bytes: Bytes, limits: &ReadLimits) -> Result<impl Read + use<>> {
     let format = Format::of(media_type)?;
     if !bytes.is_empty() || format != Format::Plain {
         format.check(&bytes[..bytes.len().min(MAGIC)])?;
     }
-    let mut meter = Meter::new(bytes.len() as u64, limits);
-    let mut decoder = format.decoder(io::Cursor::new(bytes)).map_err(|error| format.error(error))?;
-    let (mut all, mut buffer) = (Vec::new(), vec![0; 64 << 10]);
-    loop {
-        let read = decoder.read(&mut buffer).map_err(|error| format.error(error))?;
-        if read == 0 {
-            return Ok(all);
-        }
-        meter.add(read)?;
-        all.extend_from_slice(&buffer[..read]);
+    let meter = Meter::new(bytes.len() as u64, limits);
+    let decoder = format.decoder(io::Cursor::new(bytes)).map_err(|error| format.error(error))?;
+    Ok(Metered { format, decoder, meter })
+}
+
+struct Metered {
+    format: Format,
+    decoder: Box<dyn Read + Send>,
+    meter: Meter,
+}
+
+impl Read for Metered {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.decoder.read(buffer).map_err(|error| io::Error::other(self.format.error(error)))?;
+        self.meter.add(read).map_err(io::Error::other)?;
+        Ok(read)
     }
 }
 

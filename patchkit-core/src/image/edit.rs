@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::{Config, Image, Layer, manifest, manifest::Manifest};
-use crate::{Blob, Descriptor, Error, MediaType, Result};
+use crate::{Descriptor, Error, MediaType, Result};
 
 /// Changes to an image, collected until [`finish`](Self::finish).
 ///
@@ -87,9 +87,7 @@ impl Edit {
         let config = self.edited_config()?;
         let manifest = self.edited_manifest(&config)?;
         let old = self.image.layers().iter().map(Layer::blob);
-        let blobs: Vec<Blob> = old.chain(self.layers.iter().map(|(layer, _)| layer.blob())).cloned().collect();
-        let blobs = blobs.into_iter().zip(manifest.layers()).map(|(blob, named)| blob.described(named.clone()));
-        let blobs = blobs.collect();
+        let blobs = old.chain(self.layers.iter().map(|(layer, _)| layer.blob())).cloned().collect();
         Image::assemble(manifest, config, blobs)
     }
 
@@ -106,6 +104,11 @@ impl Edit {
             if !self.labels.is_empty() {
                 merge(object(execution, "Labels")?, &self.labels);
             }
+        }
+        if !self.layers.is_empty() && self.image.config().history_layers().is_none() {
+            // A history must speak of every layer or of none.
+            let before = self.image.layers().iter().map(|_| json!({}));
+            list(&mut json, "history")?.extend(before);
         }
         for (layer, history) in &self.layers {
             list(object(&mut json, "rootfs")?, "diff_ids")?.push(layer.diff_id().to_string().into());

@@ -21,7 +21,7 @@ use super::{
     Entry, EntryKind, FilePath, FileTree, Image, LayerVisitor, Node, NodeKind, ReadLimits,
     tree::{Blocked, Names},
 };
-use crate::{Context, Digest, Error, Result};
+use crate::{Context, Error, Result};
 
 /// How many layers are read at once.
 const PARALLEL_LAYERS: usize = 2;
@@ -66,7 +66,11 @@ impl Image {
         let mut listings = stream::iter(listings).buffered(PARALLEL_LAYERS);
         let mut merge = Merge::new(limits.metadata_bytes);
         while let Some((digest, listing)) = listings.try_next().await? {
-            merge = merge.over(*digest, listing).await?;
+            let (over, faults) = merge.over(listing, 1).await;
+            merge = over;
+            if let Some(fault) = faults.into_iter().next() {
+                return Err(fault.during("merge layer").on(digest));
+            }
         }
         Ok(FileTree::new(merge.names, merge.kept, self.layers().to_vec(), limits.clone()))
     }
@@ -75,7 +79,7 @@ impl Image {
 type Keep = dyn Fn(&FilePath, u64) -> bool + Send + Sync;
 
 /// Everything that a layer's archive says, in its order.
-struct Listing {
+pub(super) struct Listing {
     keep: Arc<Keep>,
     /// How many bytes of content are kept, of all layers.
     kept: Arc<AtomicU64>,
@@ -89,6 +93,11 @@ struct Listing {
 impl Listing {
     fn new(keep: Arc<Keep>, kept: Arc<AtomicU64>, most: u64) -> Self {
         Self { keep, kept, most, hides: Vec::new(), brings: Vec::new(), contents: HashMap::new() }
+    }
+
+    /// One that keeps no content.
+    pub(super) fn of_nothing() -> Self {
+        Self::new(Arc::new(|_: &FilePath, _| false), Arc::default(), 0)
     }
 
     fn paths(&self) -> HashSet<FilePath> {
@@ -151,7 +160,7 @@ impl LayerVisitor for Contents {
 }
 
 /// The layers so far.
-struct Merge {
+pub(super) struct Merge {
     names: Names,
     kept: HashMap<u32, Bytes>,
     layer: usize,
@@ -163,29 +172,32 @@ struct Merge {
 }
 
 impl Merge {
-    fn new(most: u64) -> Self {
+    /// Nothing but the root; at most so many bytes of names.
+    pub(super) fn new(most: u64) -> Self {
         Self { names: Names::new(), kept: HashMap::new(), layer: 0, last: None, left: most, most }
     }
 
-    /// Puts a layer over what is there, in a thread where that may take its time.
-    async fn over(mut self, digest: Digest, listing: Listing) -> Result<Self> {
+    /// Puts a layer over what is there, in a thread where that may take its time. The second value says what is wrong
+    /// with the layer, up to so many things; entries after the last are not looked at.
+    pub(super) async fn over(mut self, listing: Listing, most: usize) -> (Self, Vec<Error>) {
         let apply = move || {
-            self.apply(listing).map_err(|error| error.during("merge layer").on(digest))?;
+            let faults = self.apply(listing, most);
             self.layer += 1;
-            Ok(self)
+            (self, faults)
         };
         let done = tokio::task::spawn_blocking(apply).await;
         done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
     }
 
-    fn apply(&mut self, mut listing: Listing) -> Result<()> {
+    fn apply(&mut self, mut listing: Listing, most: usize) -> Vec<Error> {
         self.hide(&listing);
-        for entry in std::mem::take(&mut listing.brings).into_iter().flatten() {
+        let entries = std::mem::take(&mut listing.brings).into_iter().flatten();
+        let faults = entries.filter_map(|entry| {
             let place = (entry.index, entry.path.clone());
             let content = listing.contents.remove(&entry.index);
-            self.bring(entry, content).map_err(|refused| refused.at(place))?;
-        }
-        Ok(())
+            self.bring(entry, content).err().map(|refused| refused.at(place))
+        });
+        faults.take(most).collect()
     }
 
     fn hide(&mut self, listing: &Listing) {

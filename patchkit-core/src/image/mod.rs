@@ -4,8 +4,11 @@
 //! names: one image, or an index of several. Both know their digest from the start and open a layer only when someone
 //! reads it. Editing yields a new image and leaves the old one alone.
 
+mod check;
 mod codec;
+mod companion;
 mod config;
+mod document;
 mod edit;
 mod entry;
 mod limits;
@@ -20,7 +23,9 @@ mod visit;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use serde_json::json;
 
+pub use check::{Fault, check};
 pub use codec::{Compression, decompress};
 pub use config::Config;
 pub use edit::Edit;
@@ -31,11 +36,11 @@ pub use path::{FilePath, ParseFilePathError};
 pub use set::ImageSet;
 pub use tar::{LayerWriter, read_tar};
 pub use tree::{FileTree, Node};
-pub use visit::LayerVisitor;
+pub use visit::{LayerVisitor, list_layer};
 
 use crate::{
-    Blob, ByteRange, ByteStream, Context, Descriptor, Digest, Error, ManifestBytes, Platform, Registry, Repository,
-    Result, blob::BlobSource,
+    Blob, ByteRange, ByteStream, Context, Descriptor, Digest, Error, ManifestBytes, MediaType, Platform, Registry,
+    Repository, Result, blob::BlobSource,
 };
 
 /// The most bytes of a manifest, an index or a configuration that are read: 4 MiB, as registries limit them.
@@ -110,6 +115,10 @@ impl Image {
         cx: &Context,
     ) -> Result<Self> {
         let manifest = Manifest::parse(&manifest)?;
+        if !manifest.config().media_type.is_config() {
+            let media_type = &manifest.config().media_type;
+            return Err(Error::unsupported(format!("an artifact, not an image: its configuration is {media_type}")));
+        }
         let blob = |descriptor: &Descriptor| {
             let source =
                 RegistryBlob { registry: registry.clone(), repository: repository.clone(), digest: descriptor.digest };
@@ -122,6 +131,40 @@ impl Image {
         let config = Config::parse(config.read(cx).await?)?;
         let blobs = manifest.layers().iter().map(blob).collect();
         Self::assemble(manifest, config, blobs)
+    }
+
+    /// Makes an image of some layers, the lowest first, with an OCI configuration that says nothing else.
+    ///
+    /// ```
+    /// use patchkit_core::{Context, Image, image::{Compression, LayerWriter}};
+    ///
+    /// let layer = LayerWriter::new(Compression::default(), &Context::new())?.finish()?;
+    /// let image = Image::of_layers(&"linux/arm64".parse().unwrap(), vec![layer])?;
+    /// assert_eq!(image.platform().architecture(), "arm64");
+    /// # Ok::<_, patchkit_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Corrupt`](crate::ErrorKind::Corrupt) where there is no layer, which the specification does not allow.
+    pub fn of_layers(platform: &Platform, layers: Vec<Layer>) -> Result<Self> {
+        let diff_ids: Vec<_> = layers.iter().map(Layer::diff_id).collect();
+        let mut config = json!({
+            "architecture": platform.architecture(), "os": platform.os(),
+            "rootfs": { "type": "layers", "diff_ids": diff_ids },
+        });
+        if let Some(variant) = platform.variant() {
+            config["variant"] = variant.into();
+        }
+        let config = Config::parse(config.to_string().into())?;
+        let manifest = json!({
+            "schemaVersion": 2,
+            "mediaType": MediaType::OCI_MANIFEST,
+            "config": Descriptor::of(MediaType::OCI_CONFIG, config.bytes()),
+            "layers": layers.iter().map(|layer| layer.blob().descriptor()).collect::<Vec<_>>(),
+        });
+        let manifest = ManifestBytes { media_type: MediaType::OCI_MANIFEST, bytes: manifest.to_string().into() };
+        let blobs = layers.into_iter().map(|layer| layer.blob).collect();
+        Self::assemble(Manifest::parse(&manifest)?, config, blobs)
     }
 
     /// Puts an image together from its parts.
@@ -142,7 +185,8 @@ impl Image {
             let message = format!("{} layers, but {} diff ids in the configuration", layers.len(), diff_ids.len());
             return Err(Error::corrupt(message));
         }
-        let layers = layers.into_iter().zip(diff_ids).map(|(blob, diff_id)| Layer::new(blob, *diff_id)).collect();
+        let blobs = layers.into_iter().zip(manifest.layers()).map(|(blob, named)| blob.described(named.clone()));
+        let layers = blobs.zip(diff_ids).map(|(blob, diff_id)| Layer::new(blob, *diff_id)).collect();
         let platform = config.platform()?;
         let descriptor = Descriptor { platform: Some(platform.clone()), ..manifest.descriptor() };
         Ok(Self(Arc::new(Inner { descriptor, manifest, config, platform, layers })))
@@ -185,7 +229,6 @@ impl Image {
     }
 
     /// Starts a changed copy.
-    #[must_use]
     pub fn edit(&self) -> Edit {
         Edit::of(self)
     }

@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 
-use super::{Image, Index};
+use super::{Image, Index, companion::Origin};
 use crate::{Context, Descriptor, Digest, Error, ManifestBytes, PutManifest, Reference, Registry, Repository, Result};
 
 /// One image, or a multi-platform index with its images.
 ///
-/// What an index holds beside images (attestation manifests with the platform `unknown/unknown`) is left alone.
+/// What an index holds beside images (attestation manifests with the platform `unknown/unknown`) is left alone, as long
+/// as the image that it is about stays, and travels along when the set is pushed elsewhere.
 #[derive(Clone, Debug)]
 pub struct ImageSet {
     root: Descriptor,
     index: Option<Index>,
     images: Vec<Image>,
+    origin: Option<Origin>,
 }
 
 impl ImageSet {
@@ -40,13 +42,14 @@ impl ImageSet {
         if images.is_empty() {
             return Err(Error::unsupported("the index has no image").on(digest));
         }
-        Ok(Self { root: root.descriptor(), index: Some(index), images })
+        let origin = Some(Origin { registry, repository: repository.clone() });
+        Ok(Self { root: root.descriptor(), index: Some(index), images, origin })
     }
 
     /// A single image.
     #[must_use]
     pub fn single(image: Image) -> Self {
-        Self { root: image.manifest().descriptor(), index: None, images: vec![image] }
+        Self { root: image.manifest().descriptor(), index: None, images: vec![image], origin: None }
     }
 
     /// Images of several platforms with a new index of them, in this order.
@@ -99,7 +102,8 @@ impl ImageSet {
         }
     }
 
-    /// The same set with other images in the places of these, the index rebuilt around them.
+    /// The same set with other images in the places of these, the index rebuilt around them. Attestations of images that
+    /// were replaced go, since they say nothing about the new ones.
     ///
     /// # Errors
     /// [`Invalid`](crate::ErrorKind::Invalid) where there is not one new image for each old one.
@@ -115,10 +119,11 @@ impl ImageSet {
             Some(images[place].descriptor().clone())
         };
         let index = index.replaced(replace)?;
-        Ok(Self { root: index.bytes().descriptor(), index: Some(index), images })
+        Ok(Self { root: index.bytes().descriptor(), index: Some(index), images, origin: self.origin.clone() })
     }
 
-    /// Stores all images and the index in a repository and, where the reference has a tag, points the tag to it.
+    /// Stores all images, what else the index names, and the index in a repository and, where the reference has a tag,
+    /// points the tag to it.
     ///
     /// # Errors
     /// Those of reading the layers and of the registry.
@@ -132,11 +137,21 @@ impl ImageSet {
         for image in &self.images {
             image.push(registry, reference.repository(), cx).await?;
         }
+        if let (Some(origin), Some(index)) = (&self.origin, &self.index) {
+            for companion in index.manifests().iter().filter(|entry| !self.is_here(entry)) {
+                origin.copy(companion, registry, reference.repository(), cx).await?;
+            }
+        }
         registry.put_manifest(reference, self.manifest(), options, cx).await
+    }
+
+    fn is_here(&self, entry: &Descriptor) -> bool {
+        self.images.iter().any(|image| *image.digest() == entry.digest)
     }
 }
 
-fn is_image(entry: &Descriptor) -> bool {
+/// Whether an index's entry is an image, and not an attestation or another artifact.
+pub(super) fn is_image(entry: &Descriptor) -> bool {
     let unknown = entry.platform.as_ref().is_some_and(|platform| platform.os() == "unknown");
     entry.media_type.is_manifest() && !unknown && entry.artifact_type.is_none()
 }

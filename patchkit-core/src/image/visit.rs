@@ -1,9 +1,9 @@
-use std::io::Read;
+use std::io::{self, BufReader, Read};
 
 use bytes::Bytes;
 
 use super::{Entry, Layer, ReadLimits, codec, tar::TarReader};
-use crate::{Context, Error, Result};
+use crate::{Context, Error, MediaType, Result};
 
 /// Sees the entries of a layer as they stand in its archive, one by one.
 ///
@@ -72,4 +72,20 @@ impl Layer {
         })
         .await
     }
+}
+
+/// Lists the entries of a compressed layer that lies in memory, reading every content: what a fuzz target calls. No
+/// digest is checked.
+///
+/// # Errors
+/// As [`Layer::visit`].
+pub fn list_layer(media_type: &MediaType, bytes: impl Into<Bytes>, limits: &ReadLimits) -> Result<Vec<Entry>> {
+    let archive = codec::open(media_type, bytes.into(), limits)?;
+    let mut entries = Vec::new();
+    TarReader::new(BufReader::new(archive), limits.clone()).visit(|entry, content| {
+        io::copy(content, &mut io::sink()).map_err(codec::error_of)?;
+        entries.push(entry.clone());
+        Ok::<_, Error>(())
+    })?;
+    Ok(entries)
 }

@@ -12,7 +12,7 @@ use futures::stream;
 use super::*;
 use crate::{
     Blob, BlobSource, ByteRange, ByteStream, Context, Descriptor, Digest, ErrorKind, Repository,
-    image::{Entry, FilePath, Layer, LayerVisitor, LayerWriter, Metadata},
+    image::{Entry, FilePath, Layer, LayerVisitor, LayerWriter, Metadata, list_layer},
 };
 
 const ALL: [Compression; 3] = [Compression::None, Compression::Gzip(6), Compression::Zstd(3)];
@@ -24,7 +24,7 @@ fn compressed(compression: Compression, content: &[u8]) -> Vec<u8> {
 }
 
 fn unpack(media_type: &MediaType, bytes: Vec<u8>) -> Result<Vec<u8>> {
-    decompress(media_type, bytes.into(), &ReadLimits::default())
+    decompress(media_type, bytes, &ReadLimits::default())
 }
 
 fn content() -> Vec<u8> {
@@ -116,13 +116,13 @@ fn bombs_are_refused() {
     let bomb = compressed(Compression::Zstd(3), &vec![0; 64 << 20]);
     assert!(bomb.len() < 16 << 10);
     let limits = ReadLimits { free_bytes: 1 << 20, ..ReadLimits::default() };
-    let error = decompress(&MediaType::OCI_LAYER_ZSTD, bomb.clone().into(), &limits).unwrap_err();
+    let error = decompress(&MediaType::OCI_LAYER_ZSTD, bomb.clone(), &limits).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
-    assert!(decompress(&MediaType::OCI_LAYER_ZSTD, bomb.into(), &ReadLimits::default()).is_ok());
+    assert!(decompress(&MediaType::OCI_LAYER_ZSTD, bomb, &ReadLimits::default()).is_ok());
     let gzip = compressed(Compression::Gzip(9), &vec![0; 64 << 20]);
-    assert!(decompress(&MediaType::OCI_LAYER_GZIP, gzip.into(), &limits).is_ok(), "deflate cannot go that far");
+    assert!(decompress(&MediaType::OCI_LAYER_GZIP, gzip, &limits).is_ok(), "deflate cannot go that far");
     let limits = ReadLimits { layer_bytes: 10, ..ReadLimits::default() };
-    let error = decompress(&MediaType::OCI_LAYER, vec![b'a'; 11].into(), &limits).unwrap_err();
+    let error = decompress(&MediaType::OCI_LAYER, vec![b'a'; 11], &limits).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
 }
 
@@ -211,6 +211,17 @@ fn slow(layer: &Layer, bytes: Bytes, piece: usize, end: End) -> (Layer, Arc<Atom
     let given = Arc::new(AtomicUsize::new(0));
     let source = Slow { bytes, piece, end, given: given.clone() };
     (Layer::new(Blob::new(layer.blob().descriptor().clone(), Arc::new(source)), *layer.diff_id()), given)
+}
+
+#[tokio::test]
+async fn a_layer_in_memory_is_listed() {
+    for compression in ALL {
+        let layer = layer(compression, 3);
+        let bytes = bytes_of(&layer).await;
+        let media_type = &layer.blob().descriptor().media_type;
+        let entries = list_layer(media_type, bytes, &ReadLimits::default()).unwrap();
+        assert_eq!(entries.iter().map(Entry::size).collect::<Vec<_>>(), [50_000; 3]);
+    }
 }
 
 #[tokio::test]

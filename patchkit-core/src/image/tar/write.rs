@@ -7,8 +7,8 @@ use std::{
 };
 
 use super::{
-    MAX_NAME, MAX_PATH, OPAQUE, WHITEOUT,
     header::{BLOCK, MAX_OCTAL},
+    meaning::{MAX_NAME, MAX_PATH, OPAQUE, WHITEOUT},
 };
 use crate::{
     Blob, Context, Descriptor, Error, Hasher, Result, ScratchWriter,
@@ -20,6 +20,9 @@ const MAX_OWNER: u64 = 0o7_777_777;
 
 /// The longest name and link target that fit into a header.
 const MAX_SHORT: usize = 100;
+
+/// How many bytes of a content are copied at once.
+const PIECE: u64 = 64 << 10;
 
 /// Writes a layer to scratch space, entry by entry in the order given, in little memory whatever its size.
 ///
@@ -220,11 +223,11 @@ impl LayerWriter {
     }
 
     fn content(&mut self, size: u64, content: &mut dyn Read) -> Result<()> {
-        let mut buffer = vec![0; 64 << 10];
+        let mut buffer = vec![0; size.clamp(1, PIECE) as usize];
         let mut left = size;
         while left > 0 {
             self.cx.check()?;
-            let most = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+            let most = left.min(PIECE) as usize;
             match read(content, &mut buffer[..most])? {
                 0 => return Err(Error::invalid(format!("the content ends after {} of {size} bytes", size - left))),
                 read => {
