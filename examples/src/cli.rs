@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use patchkit_core::{Platform, Severity};
 use patchkit_oci::ImageName;
+use patchkit_scan::debian::apt::client::Mirror;
 
 /// Patches known vulnerabilities in container images, without a daemon and without root.
 ///
@@ -79,9 +80,10 @@ pub(crate) struct Demo {
     /// Where everything is written [default: a new folder ./patchkit-demo]
     #[arg(long, value_name = "DIR")]
     pub(crate) folder: Option<PathBuf>,
-    /// The Debian mirror to use instead of the one in the machine's apt sources
+    /// Read Debian's packages from this mirror instead of where the machine's apt sources say; OLD=URL for what begins
+    /// with OLD only
     #[arg(long, value_name = "URL")]
-    pub(crate) mirror: Option<String>,
+    pub(crate) mirror: Vec<Mirror>,
 }
 
 #[derive(Args, Debug)]
@@ -136,15 +138,15 @@ pub(crate) struct Selection {
 }
 
 /// Where packages come from.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Archive {
-    /// Read packages from this mirror instead of the hosts in the image's sources
+    /// Read packages from this mirror instead of where the image's sources say; OLD=URL for what begins with OLD only
     #[arg(long, value_name = "URL")]
-    pub(crate) mirror: Option<String>,
-    /// A sources.list or .sources file to use instead of the image's
+    pub(crate) mirror: Vec<Mirror>,
+    /// A sources.list or .sources file to use instead of the image's; its keys are --keyring, or this machine's
     #[arg(long, value_name = "FILE")]
     pub(crate) sources: Vec<PathBuf>,
-    /// A keyring to trust instead of the image's
+    /// A keyring to trust instead of the image's; its archives are --sources, or this machine's
     #[arg(long, value_name = "FILE")]
     pub(crate) keyring: Vec<PathBuf>,
     /// Where downloads are kept [default: $XDG_CACHE_HOME/patchkit]

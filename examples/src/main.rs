@@ -1,9 +1,11 @@
 //! The `patchkit` command-line tool: the reference embedding, a few lines over the library for each command.
 
+mod archive;
 mod cli;
 mod command;
 mod output;
 mod place;
+mod present;
 
 use std::{io::Write, process::ExitCode};
 

@@ -49,8 +49,10 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
 /// A table of rows, as wide as the terminal.
 pub(crate) fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
     let mut table = Table::new();
-    table.load_preset(UTF8_FULL_CONDENSED).set_header(header).set_content_arrangement(ContentArrangement::Dynamic);
-    rows.into_iter().for_each(|row| drop(table.add_row(row)));
+    table.load_style(UTF8_FULL_CONDENSED).set_header(header).set_content_arrangement(ContentArrangement::Dynamic);
+    for row in rows {
+        table.add_row(row);
+    }
     table.to_string()
 }
 

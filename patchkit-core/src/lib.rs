@@ -2,11 +2,29 @@
 //! whose types say what has been proven.
 //!
 //! A plugin author needs this crate only. It does no network, no file and no process, and names no vendor.
+//!
+//! ```
+//! use patchkit_core::{Digest, Reference, memory::MemoryRegistry};
+//!
+//! let reference: Reference = "debian:12".parse()?;
+//! assert_eq!(reference.to_string(), "docker.io/library/debian:12");
+//!
+//! let pinned = reference.pinned(Digest::of(b"its manifest"));
+//! assert_eq!(pinned.tag(), Some("12"));
+//! # Ok::<_, patchkit_core::ParseReferenceError>(())
+//! ```
+//!
+//! - [`Image`], [`ImageSet`]: immutable, lazy, identified at once; [`image`] reads, edits and writes them.
+//! - [`Target`] to [`Released`]: the chain, whose types say what has been proven.
+//! - [`port`]: what a plugin implements; [`memory`]: each port in memory; [`wrap`]: what can be put around one.
+//! - [`Pipeline`]: composes them; [`Stop`]: why it ended early; [`Error`]: what went wrong.
+//! - [`guide`]: the book.
 
 pub mod attestation;
 pub mod blob;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+pub mod guide;
 pub mod memory;
 pub mod port;
 pub mod wrap;

@@ -1,13 +1,23 @@
 //! Parts of files, read without blocking the runtime, and what the system's errors mean.
 
-use std::{fs::File, io, os::unix::fs::FileExt, path::Path, sync::Arc};
+use std::{
+    fs::File,
+    io::{self, Write},
+    os::unix::fs::FileExt,
+    path::Path,
+    sync::Arc,
+};
 
 use bytes::Bytes;
-use futures::stream;
-use patchkit_core::{ByteRange, ByteStream, Context, Error, ErrorKind, Result};
+use futures::{StreamExt, stream};
+use patchkit_core::{Blob, ByteRange, ByteStream, Context, Error, ErrorKind, Result};
+use tokio::{sync::mpsc, task::JoinHandle};
 
 /// How much is read at once: little enough for flat memory, much enough that switching threads does not matter.
 const PIECE: u64 = 512 << 10;
+
+/// How many pieces may wait to be written.
+const WAITING: usize = 8;
 
 /// A stretch of an open file: the whole of a blob, or a member of an archive.
 #[derive(Clone, Debug)]
@@ -54,12 +64,19 @@ impl FilePart {
         Ok(bytes.into())
     }
 
-    /// Reads some bytes at an offset into it: fewer only at its end. Blocks.
-    pub(crate) fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        let left = self.len.saturating_sub(offset);
-        let wanted = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-        self.file.read_exact_at(&mut buffer[..wanted], self.start + offset)?;
-        Ok(wanted)
+    /// Fills a buffer from an offset into it. Blocks.
+    pub(crate) fn fill(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let inside = offset.checked_add(buffer.len() as u64).is_some_and(|end| end <= self.len);
+        if !inside {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.file.read_exact_at(buffer, self.start + offset)
+    }
+
+    /// A stretch of it that is known to lie inside.
+    pub(crate) fn part(&self, start: u64, len: u64) -> Self {
+        debug_assert!(start + len <= self.len);
+        Self { start: self.start + start, len, ..self.clone() }
     }
 
     /// Reads it piece by piece.
@@ -86,6 +103,50 @@ fn broken(error: io::Error) -> Error {
         io::ErrorKind::UnexpectedEof => Error::corrupt("the file ends early"),
         _ => Error::unexpected(format!("cannot read: {error}")).because(error),
     }
+}
+
+/// Writes pieces on a thread of its own, so that reading the next piece goes on meanwhile.
+#[derive(Debug)]
+pub(crate) struct Sink<W> {
+    pieces: mpsc::Sender<Bytes>,
+    writer: JoinHandle<Result<W>>,
+}
+
+impl<W: Write + Send + 'static> Sink<W> {
+    /// Starts writing. The writer is dropped unless [`finish`](Self::finish) gives it back.
+    pub(crate) fn new(writer: W) -> Self {
+        let (pieces, received) = mpsc::channel(WAITING);
+        Self { pieces, writer: tokio::task::spawn_blocking(|| drain(received, writer)) }
+    }
+
+    /// Writes a piece. An error on the way is told by [`finish`](Self::finish): says whether to go on.
+    pub(crate) async fn write(&self, piece: Bytes) -> bool {
+        self.pieces.send(piece).await.is_ok()
+    }
+
+    /// Writes a blob, checked. Nothing of what was written counts where this fails.
+    pub(crate) async fn copy(&self, blob: &Blob, cx: &Context) -> Result<()> {
+        let mut pieces = blob.open(cx).await?;
+        while let Some(piece) = cx.guard(async { pieces.next().await.transpose() }).await? {
+            if !self.write(piece).await {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until everything is written.
+    pub(crate) async fn finish(self) -> Result<W> {
+        drop(self.pieces);
+        self.writer.await.map_err(|error| Error::unexpected("the writer stopped").because(error))?
+    }
+}
+
+fn drain<W: Write>(mut pieces: mpsc::Receiver<Bytes>, mut writer: W) -> Result<W> {
+    while let Some(piece) = pieces.blocking_recv() {
+        writer.write_all(&piece).map_err(|error| Error::unexpected(format!("cannot write: {error}")).because(error))?;
+    }
+    Ok(writer)
 }
 
 /// Runs what blocks on a thread where it may.

@@ -1,5 +1,7 @@
 //! The contract of a registry, on every place of images that is one.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use patchkit_core::conformance;
 use patchkit_oci::{Layout, Store};
 

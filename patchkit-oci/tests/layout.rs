@@ -1,5 +1,7 @@
 //! An image layout as a registry: what the contract says, and what a folder adds to it.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use std::{fs, sync::Arc, time::Duration};

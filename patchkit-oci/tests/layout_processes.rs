@@ -1,5 +1,7 @@
 //! A layout under several processes: killed while they write, or writing all at once.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use std::{

@@ -1,5 +1,7 @@
 //! Layouts between this library and skopeo and umoci, in both directions.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use std::sync::Arc;

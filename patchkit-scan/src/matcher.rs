@@ -170,6 +170,7 @@ fn parse(text: &str) -> Result<DebVersion, String> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use patchkit_core::{PurlParts, SourcePackage};
 

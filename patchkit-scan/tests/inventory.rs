@@ -4,7 +4,7 @@
 
 mod scan_support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use patchkit_core::{Context, ErrorKind, Image, image::FilePath};
 use patchkit_scan::Inventory;
@@ -266,4 +266,58 @@ async fn real_databases_are_read_whole() {
     let client = found.packages.iter().find(|package| package.name.as_str() == "postgresql-client").unwrap();
     let source = client.source.as_ref().unwrap();
     assert_eq!((source.name.as_str(), source.version.as_str()), ("postgresql-common", "200+deb10u5"));
+}
+
+/// This machine's own database, as dpkg-query tells it: package, version, architecture, source.
+#[tokio::test]
+async fn dpkg_query_says_the_same() {
+    let format = "${db:Status-Status}\t${Package}\t${Version}\t${Architecture}\t${source:Package}\t${source:Version}\n";
+    let output = std::process::Command::new("dpkg-query").args(["--show", "--showformat", format]).output();
+    let (Ok(output), Ok(status)) = (output, std::fs::read("/var/lib/dpkg/status")) else {
+        let required = std::env::var_os("PATCHKIT_REQUIRE_EXTERNAL").is_some_and(|value| value == "1");
+        assert!(!required, "required: dpkg-query and its database");
+        return eprintln!("skipped: there is no dpkg-query here");
+    };
+    let text = String::from_utf8(output.stdout).unwrap();
+    let rows = text.lines().filter_map(|line| line.split_once('\t'));
+    let rows = rows.filter(|(state, _)| !["config-files", "not-installed"].contains(state));
+    let expected: Vec<String> = rows.map(|(_, row)| row.to_owned()).collect();
+    assert!(expected.len() > 50);
+    let status = Item::File(STATUS, String::from_utf8(status).unwrap());
+    let found = inventory(&image([layer([debian_11(), status])])).await;
+    let show = |package: &patchkit_core::Package| {
+        let source = package.source.as_ref().unwrap();
+        let architecture = package.architecture.as_deref().unwrap();
+        format!("{}\t{}\t{architecture}\t{}\t{}", package.name, package.version, source.name, source.version)
+    };
+    let found: BTreeSet<_> = found.packages.iter().map(show).collect();
+    assert_eq!(found, expected.into_iter().collect());
+}
+
+/// What syft lists of a Debian 12.15 minbase image. The image is made by `.ci/oracle/make-image.sh bookworm` in the folder
+/// that `PATCHKIT_ORACLE_IMAGES` names, perhaps with more packages.
+#[tokio::test]
+async fn a_minbase_image_has_what_syft_lists() {
+    let Some(folder) = std::env::var_os("PATCHKIT_ORACLE_IMAGES") else {
+        return eprintln!("skipped: PATCHKIT_ORACLE_IMAGES names no folder of images");
+    };
+    let Some(list) = shared_data("pkgdb/syft-oracle/debian-12.15-minbase.tsv") else { return };
+    let layout = std::path::Path::new(&folder).join("bookworm");
+    let found = inventory(&layout_image(&layout).await).await.packages;
+    let mut absent = Vec::new();
+    for line in std::fs::read_to_string(list).unwrap().lines() {
+        let [_, name, version, purl, source, _] = line.split('\t').collect::<Vec<_>>()[..] else { panic!("{line}") };
+        let Some(package) = found.iter().find(|package| package.name.as_str() == name) else {
+            absent.push(name.to_owned());
+            continue;
+        };
+        assert_eq!(package.version.as_str(), version, "{line}");
+        // Syft names the source only where it differs, in a qualifier of its own.
+        let purl = purl.split_once("&upstream=").map_or(purl, |(purl, _)| purl);
+        assert_eq!(package.purl, purl.parse().unwrap(), "{line}");
+        let ours = package.source.as_ref().unwrap().name.as_str();
+        assert_eq!(ours, if source.is_empty() { name } else { source }, "{line}");
+    }
+    // Syft's image had these two more than mmdebstrap's minbase has.
+    assert_eq!(absent, ["ca-certificates", "openssl"]);
 }

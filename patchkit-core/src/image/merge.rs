@@ -59,9 +59,9 @@ impl Image {
         cx: &Context,
     ) -> Result<FileTree> {
         let (keep, kept): (Arc<Keep>, _) = (Arc::new(keep), Arc::new(AtomicU64::new(0)));
-        let listings = self.layers().iter().map(|layer| {
+        let listings = self.layers().to_vec().into_iter().map(|layer| {
             let listing = Listing::new(keep.clone(), kept.clone(), limits.kept_bytes);
-            async move { Ok::<_, Error>((layer.digest(), layer.visit_within(listing, limits, cx).await?)) }
+            async move { Ok::<_, Error>((*layer.digest(), layer.visit_within(listing, limits, cx).await?)) }
         });
         let mut listings = stream::iter(listings).buffered(PARALLEL_LAYERS);
         let mut merge = Merge::new(limits.metadata_bytes);

@@ -66,7 +66,7 @@ impl ImageSet {
             return Err(Error::invalid("an index of no images"));
         }
         let index = Index::of(images.iter().map(Image::descriptor))?;
-        Ok(Self { root: index.bytes().descriptor(), index: Some(index), images })
+        Ok(Self { root: index.bytes().descriptor(), index: Some(index), images, origin: None })
     }
 
     /// The descriptor of the index, or of the one image.

@@ -2,6 +2,11 @@
 //!
 //! Every method takes intent as arguments and the circumstances as a [`Context`](crate::Context). `Arc<P>` and
 //! `Box<P>` are `P`, and so is a reference.
+//!
+//! # Conformance
+//!
+//! With the feature `conformance`, the module of that name has a suite for each port: its contract, as tests that every
+//! implementation must pass.
 
 mod deployer;
 mod gate;

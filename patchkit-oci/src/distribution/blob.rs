@@ -13,7 +13,7 @@ use reqwest::{
 use super::{
     client::{Inner, told},
     exchange::{Ask, next_may_do},
-    manifest::content_digest,
+    manifest::is_about,
     options::MirrorUse,
     retry::Attempts,
 };
@@ -65,10 +65,7 @@ impl Inner {
             Some(size) if size != blob.size => {
                 Err(Error::corrupt(format!("the registry has it with {size} bytes, not with {}", blob.size)))
             }
-            _ if content_digest(&reply).is_some_and(|found| found != blob.digest) => {
-                Err(Error::corrupt("the registry answers with the digest of something else"))
-            }
-            _ => Ok(true),
+            _ => is_about(&reply.headers, &blob.digest).map(|()| true),
         }
     }
 }
@@ -246,6 +243,7 @@ impl Download {
         if response.status() == StatusCode::RANGE_NOT_SATISFIABLE {
             return self.beyond(response.headers()).await;
         }
+        is_about(response.headers(), &self.digest)?;
         let part = part_of(response.headers());
         let (from, total) = match response.status() {
             StatusCode::PARTIAL_CONTENT => part.ok_or_else(|| Error::corrupt("a part without a Content-Range"))?,

@@ -54,8 +54,16 @@ impl Inner {
                 Ok(_) => return Ok(()),
                 // It is gone: by the attempt that was not answered.
                 Err(error) if error.kind() == ErrorKind::NotFound && attempts.again() => return Ok(()),
+                // Registries that delete manifests only take the tag for a digest that is none.
+                Err(error) if reference.tag().is_some() && is_misread(error.kind()) => {
+                    return Err(Error::unsupported("the registry does not delete a tag by itself").because(error));
+                }
                 Err(error) => attempts.pause(error, cx).await?,
             }
         }
     }
+}
+
+fn is_misread(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::Corrupt | ErrorKind::Invalid)
 }

@@ -7,7 +7,7 @@ use patchkit_core::{
 };
 use reqwest::{
     Method,
-    header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH},
+    header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, IF_MATCH, IF_NONE_MATCH},
 };
 use serde::Deserialize;
 
@@ -104,7 +104,7 @@ impl Inner {
         cx: &Context,
     ) -> Result<ManifestBytes> {
         let reply = self.ask_from(&about(Method::GET, repository, name)?, from, cx).await?;
-        if let Some(promised) = content_digest(&reply) {
+        if let Some(promised) = content_digest(&reply.headers) {
             let found = digest_of(&reply.body, promised.algorithm());
             if found != promised {
                 return Err(Error::corrupt(format!("the registry promised {promised} and sent {found}")));
@@ -151,7 +151,7 @@ impl Inner {
             };
             let ask = put_of(reference, &ours, manifest, condition)?;
             match self.ask_once(&ask, &place, cx).await {
-                Ok(reply) => return accepted(&reply, &ours).map(|()| (ours, reply)),
+                Ok(reply) => return is_about(&reply.headers, &ours.digest).map(|()| (ours, reply)),
                 Err(error) => attempts.pause(error, cx).await?,
             }
         }
@@ -225,25 +225,25 @@ fn intended(reference: &Reference, manifest: &ManifestBytes) -> Result<Descripto
     Ok(Descriptor { digest, ..manifest.descriptor() })
 }
 
-/// Whether the registry stored what we sent.
-fn accepted(reply: &Reply, ours: &Descriptor) -> Result<()> {
-    match content_digest(reply) {
-        Some(stored) if stored.algorithm() == ours.digest.algorithm() && stored != ours.digest => {
-            Err(Error::corrupt(format!("the registry stored {stored} in place of {}", ours.digest)))
-        }
-        _ => Ok(()),
-    }
-}
-
 /// What a `HEAD` tells, where it tells all.
 fn described(reply: &Reply) -> Option<Descriptor> {
     let size = reply.header(CONTENT_LENGTH.as_str())?.parse().ok()?;
-    Some(Descriptor::new(declared_type(reply)?, content_digest(reply)?, size))
+    Some(Descriptor::new(declared_type(reply)?, content_digest(&reply.headers)?, size))
 }
 
 /// The digest that the registry names in the answer's head.
-pub(super) fn content_digest(reply: &Reply) -> Option<Digest> {
-    reply.header(CONTENT_DIGEST)?.parse().ok()
+pub(super) fn content_digest(headers: &HeaderMap) -> Option<Digest> {
+    headers.get(CONTENT_DIGEST)?.to_str().ok()?.parse().ok()
+}
+
+/// Whether a registry names no digest, or the right one. It may name one of another algorithm too.
+pub(super) fn is_about(headers: &HeaderMap, digest: &Digest) -> Result<()> {
+    match content_digest(headers) {
+        Some(found) if found.algorithm() == digest.algorithm() && found != *digest => {
+            Err(Error::corrupt(format!("the registry answered with {found} in place of {digest}")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The media type of the head, unless it is one that says nothing.

@@ -9,15 +9,15 @@ pub fn install_tls_provider() {
 
 /// Whether a failed connection failed because the other side's certificate is not trusted.
 pub(super) fn is_untrusted(error: &(dyn std::error::Error + 'static)) -> bool {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        // An I/O error shows the source of what it wraps, not what it wraps.
+    causes(error).any(|error| matches!(error.downcast_ref(), Some(rustls::Error::InvalidCertificate(_))))
+}
+
+/// An error and what caused it. An I/O error shows the source of what it wraps; here what it wraps comes too.
+pub(super) fn causes<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error), |error| {
         let wrapped = error.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref());
-        let of_rustls = error.downcast_ref().or_else(|| wrapped.and_then(|error| error.downcast_ref()));
-        if matches!(of_rustls, Some(rustls::Error::InvalidCertificate(_))) {
-            return true;
-        }
-        next = error.source();
-    }
-    false
+        wrapped.map(|wrapped| wrapped as _).or_else(|| error.source())
+    })
 }

@@ -229,9 +229,5 @@ fn broken(error: reqwest::Error) -> Error {
 }
 
 fn root_cause(error: &(dyn StdError + 'static)) -> String {
-    let mut last = error;
-    while let Some(source) = last.source() {
-        last = source;
-    }
-    last.to_string()
+    tls::causes(error).last().unwrap_or(error).to_string()
 }

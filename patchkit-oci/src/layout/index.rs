@@ -78,15 +78,19 @@ impl Entry {
 
     /// The full name of an image, where the entry has one.
     fn reference(&self) -> Option<Reference> {
-        let full = self.name().filter(|name| name.contains(['/', ':']));
-        let full = full.or_else(|| self.descriptor.annotations.get(CONTAINERD_NAME).map(String::as_str));
-        full?.parse().ok()
+        let containerd = self.descriptor.annotations.get(CONTAINERD_NAME);
+        self.name().and_then(full_name).or_else(|| containerd?.parse().ok())
     }
 
     fn is(&self, name: &str) -> bool {
-        let full = || self.reference().is_some_and(|reference| reference.to_string() == name);
-        self.name() == Some(name) || (name.contains('/') && full())
+        let same = |full: Reference| self.reference() == Some(full);
+        self.name() == Some(name) || full_name(name).is_some_and(same)
     }
+}
+
+/// The reference that a name is, where it is more than a tag.
+pub(crate) fn full_name(name: &str) -> Option<Reference> {
+    name.parse().ok().filter(|_| name.contains(['/', ':']))
 }
 
 impl Default for IndexFile {

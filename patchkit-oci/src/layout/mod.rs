@@ -21,8 +21,10 @@ use patchkit_core::{
     PluginInfo, PutManifest, Reference, ReferrersFilter, Registry, Repository, Result,
 };
 
-pub(crate) use document::Document;
+pub(crate) use disk::{Lock, clean, hidden, publish};
+pub(crate) use document::{Document, MAX_MANIFEST};
 pub use garbage::Collected;
+pub(crate) use index::MARKER;
 pub use index::{IndexFile, ParseLayoutError, parse_marker};
 pub use store::Store;
 pub(crate) use view::{Blobs, OWN_REPOSITORY, Referrers, View, manifest};

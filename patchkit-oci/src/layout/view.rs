@@ -12,7 +12,7 @@ use patchkit_core::{
 
 use super::{
     document::{Document, MAX_MANIFEST},
-    index::IndexFile,
+    index::{IndexFile, full_name},
 };
 use crate::file::FilePart;
 
@@ -114,30 +114,28 @@ impl View<'_> {
     }
 
     fn named(&self, name: &str) -> Result<Reference> {
-        let Some(found) = self.index.find(name) else {
-            if name.contains('/') {
-                return name.parse().map_err(|error| Error::invalid(format!("{error}")).because(error));
-            }
-            let tag = self.own.tag(name);
-            return tag.map_err(|error| Error::invalid(format!("{error}")).because(error));
-        };
-        let full = name.contains('/').then(|| name.parse().ok()).flatten();
-        Ok(full.or_else(|| self.own.tag(name).ok()).unwrap_or_else(|| self.own.digest(found.digest)))
+        if let Some(full) = full_name(name) {
+            return Ok(full);
+        }
+        let tag = self.own.tag(name);
+        match self.index.find(name) {
+            Some(found) => Ok(tag.unwrap_or_else(|_| self.own.digest(found.digest))),
+            None => tag.map_err(|error| Error::invalid(format!("{error}")).because(error)),
+        }
     }
 
     fn only(&self) -> Result<Reference> {
-        let mut named = self.index.names();
-        match (named.next(), named.next()) {
-            (Some((name, _)), None) => return self.named(name),
-            (Some(_), Some(_)) => {}
-            (None, _) => {
-                let digests: BTreeSet<Digest> = self.index.unnamed().map(|entry| entry.digest).collect();
-                if let (Some(digest), 1) = (digests.first(), digests.len()) {
-                    return Ok(self.own.digest(*digest));
-                }
-            }
+        let names: Vec<_> = self.index.names().collect();
+        let named = names.iter().map(|(_, named)| named.digest);
+        let digests: BTreeSet<Digest> = match names.is_empty() {
+            true => self.index.unnamed().map(|unnamed| unnamed.digest).collect(),
+            false => named.collect(),
+        };
+        match (digests.first(), digests.len(), names.first()) {
+            (Some(_), 1, Some((name, _))) => self.named(name),
+            (Some(digest), 1, None) => Ok(self.own.digest(*digest)),
+            _ => Err(Error::invalid(format!("which image? There {}", self.names()))),
         }
-        Err(Error::invalid(format!("which image? There {}", self.names())))
     }
 
     /// What is there, in words.

@@ -11,7 +11,7 @@ use super::{
     index::IndexFile,
     view::{self, agree, hash, name_of},
 };
-use crate::file::{blocking, on};
+use crate::file::{Sink, blocking, on};
 
 impl Layout {
     /// Writes a blob unless it is there.
@@ -22,7 +22,7 @@ impl Layout {
         }
         let folder = self.0.folder.clone();
         let file = blocking(move || disk::hidden(&folder.0, &disk::Lock::shared(&folder.0)?)).await?;
-        let sink = disk::Sink::new(file);
+        let sink = Sink::new(file);
         let copied = sink.copy(blob, cx).await;
         // In any case, so that a file which is not wanted is gone when this returns.
         let file = sink.finish().await;

@@ -128,6 +128,7 @@ impl<R: BufRead> Lines<R> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use std::io::Write;
 

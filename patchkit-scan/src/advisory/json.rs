@@ -135,6 +135,7 @@ fn string_end(bytes: &[u8], mut at: usize) -> usize {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use serde_json::Value;
 

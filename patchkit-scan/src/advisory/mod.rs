@@ -144,6 +144,7 @@ fn title(text: &str) -> Option<Arc<str>> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

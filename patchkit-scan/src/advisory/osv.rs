@@ -277,6 +277,7 @@ fn word(map: Option<&Map<String, Value>>, key: &str) -> Option<Severity> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

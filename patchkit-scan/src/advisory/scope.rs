@@ -92,6 +92,7 @@ fn debian_release(text: &str) -> Arc<str> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -6,6 +6,8 @@ pub(crate) mod catalog;
 pub mod control;
 pub mod deb;
 pub mod dpkg;
+pub mod install;
+pub mod patcher;
 pub mod path;
 pub mod solve;
 pub mod version;

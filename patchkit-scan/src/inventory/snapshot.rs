@@ -62,6 +62,11 @@ impl Collector {
         self.changes
     }
 
+    fn hide(&mut self, entry: &Entry, hide: Hide) -> Result<()> {
+        self.changes.hides.push((entry.path.clone(), hide));
+        Ok(())
+    }
+
     fn content(&mut self, entry: &Entry, content: &mut dyn Read) -> Result<Bytes> {
         self.kept += entry.size();
         if entry.size() > MAX_FILE || self.kept > MAX_LAYER {
@@ -75,8 +80,8 @@ impl Collector {
 impl LayerVisitor for Collector {
     fn entry(&mut self, entry: &Entry, content: &mut dyn Read) -> Result<()> {
         let bring = match &entry.kind {
-            EntryKind::Opaque => return Ok(self.changes.hides.push((entry.path.clone(), Hide::Below))),
-            EntryKind::Whiteout => return Ok(self.changes.hides.push((entry.path.clone(), Hide::Whole))),
+            EntryKind::Opaque => return self.hide(entry, Hide::Below),
+            EntryKind::Whiteout => return self.hide(entry, Hide::Whole),
             EntryKind::Hardlink { target } => Bring::Hardlink(target.clone()),
             EntryKind::Node(NodeKind::Directory) => Bring::Directory,
             EntryKind::Node(NodeKind::Symlink { target }) => Bring::Symlink(target.clone()),

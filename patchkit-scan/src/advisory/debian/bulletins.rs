@@ -75,6 +75,7 @@ fn give(bulletin: &Bulletin, fix: &Fix, sink: &mut dyn FnMut(Advisory)) -> Resul
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -4,9 +4,9 @@
 //!
 //! ```text
 //! CVE-2023-27534 (A path traversal vulnerability exists in …)
-//! 	- curl 7.88.1-7
-//! 	[bullseye] - curl 7.74.0-1.3+deb11u8
-//! 	[buster] - curl <no-dsa> (Minor issue)
+//!     - curl 7.88.1-7
+//!     [bullseye] - curl 7.74.0-1.3+deb11u8
+//!     [buster] - curl <no-dsa> (Minor issue)
 //! ```
 //!
 //! A package line without a release is about unstable and says, for every release without a line of its own, from
@@ -296,6 +296,7 @@ fn bug(flags: &str) -> Option<u32> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -1,5 +1,6 @@
 //! The archive client: from sources and trusted keys to verified indexes and verified packages.
 
+mod download;
 mod index;
 mod mirror;
 mod release;
@@ -149,7 +150,7 @@ impl ArchiveClient {
         let wanted = sources
             .iter()
             .filter(|source| source.kind == SourceKind::Binary && source.offers(architecture));
-        let each = stream::iter(wanted.cloned().map(|source| async move {
+        let each = stream::iter(wanted.cloned().collect::<Vec<_>>().into_iter().map(|source| async move {
             let read = self.read_source(&source, trust, architecture, cx);
             read.await
                 .map_err(|error| error.during(format!("read {source}")))

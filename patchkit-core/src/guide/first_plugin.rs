@@ -1,0 +1,66 @@
+//! # A first plugin
+//!
+//! A plugin is a value that implements a port. It needs this crate only, is passed in like any value, and is tested by
+//! the port's conformance suite (feature `conformance`). This scanner reports every image that still carries the shell
+//! history of whoever built it:
+//!
+//! ```
+//! use patchkit_core::{
+//!     Context, Finding, FixState, Image, Package, Plugin, PluginInfo, Result, ScanReport, Scanner, Severity, Version,
+//!     image::FilePath,
+//! };
+//!
+//! #[derive(Debug)]
+//! struct HistoryScanner;
+//!
+//! impl Plugin for HistoryScanner {
+//!     fn info(&self) -> PluginInfo {
+//!         PluginInfo::new("history", "1.0.0")
+//!     }
+//! }
+//!
+//! #[async_trait::async_trait]
+//! impl Scanner for HistoryScanner {
+//!     async fn scan(&self, image: &Image, cx: &Context) -> Result<ScanReport> {
+//!         let files = image.files(|_path, _size| false, cx).await?;
+//!         let history = FilePath::new("root/.bash_history").expect("it is a path");
+//!         let left = files.get(&history).map(|_| {
+//!             let version = Version::new("generic", "0").expect("it is a version");
+//!             let purl: patchkit_core::Purl = "pkg:generic/bash-history@0".parse().expect("it is a package URL");
+//!             let name = "bash-history".parse().expect("it is a name");
+//!             let locations = [history.to_string()].into();
+//!             let package =
+//!                 Package { purl: purl.clone(), name, version, architecture: None, source: None, locations, layer: None };
+//!             let id = "EXAMPLE-HISTORY".parse().expect("it is an id");
+//!             let title = Some("the builder's shell history is in the image".into());
+//!             let (severity, fix, source) = (Severity::Medium, FixState::NotFixed, "history".into());
+//!             (package, Finding { id, aliases: vec![], package: purl, severity, fix, title, source })
+//!         });
+//!         let (packages, findings) = left.into_iter().unzip();
+//!         let (subject, platform) = (*image.digest(), image.platform().clone());
+//!         Ok(ScanReport { subject, platform, distribution: None, packages, findings, warnings: vec![] }.sorted())
+//!     }
+//! }
+//! # #[cfg(feature = "conformance")]
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! # use patchkit_core::{Blob, ImageSet, ManifestBytes, MediaType, PutManifest, Registry, image::*, memory::MemoryRegistry};
+//! # let (registry, cx) = (MemoryRegistry::default(), Context::new());
+//! # let mut layer = LayerWriter::new(Compression::None, &cx)?;
+//! # layer.file(&FilePath::new("root/.bash_history")?, &Metadata::implied(), 4, &mut &b"exit"[..])?;
+//! # let layer = layer.finish()?;
+//! # let config = serde_json::json!({"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": [layer.diff_id()]}});
+//! # let config = Config::parse(config.to_string().into())?;
+//! # let manifest = serde_json::json!({"schemaVersion": 2, "config": {"mediaType": MediaType::OCI_CONFIG, "digest": config.digest(), "size": config.bytes().len()}, "layers": [layer.blob().descriptor()]});
+//! # let manifest = Manifest::parse(&ManifestBytes { media_type: MediaType::OCI_MANIFEST, bytes: manifest.to_string().into() })?;
+//! # let image = Image::assemble(manifest, config, vec![layer.blob().clone()])?;
+//! // And in its tests, on an image of its own:
+//! patchkit_core::conformance::scanner::suite(&HistoryScanner, &image).await.assert();
+//! # assert_eq!(HistoryScanner.scan(&image, &cx).await?.findings.len(), 1);
+//! # Ok::<_, Box<dyn std::error::Error>>(()) }).unwrap();
+//! ```
+//!
+//! What to know before you publish one:
+//!
+//! - `info().configuration` must change with everything that can change the answers: a database, an option, a key.
+//! - Say what cannot be read as an error that names it; an empty answer means that there is nothing.
+//! - Check [`Context::check`](crate::Context::check) in long loops, and wait with [`Context::sleep`](crate::Context::sleep).

@@ -1,0 +1,111 @@
+//! What speaks of the same vulnerability becomes one.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use super::{Claim, Vulnerability};
+use crate::advisory::{End, Status};
+
+/// The CVE id of each other name that belongs to exactly one.
+pub(super) fn canonical_names(vulnerabilities: &BTreeMap<Arc<str>, Vulnerability>) -> BTreeMap<Arc<str>, Arc<str>> {
+    let mut cves: BTreeMap<&Arc<str>, BTreeSet<&Arc<str>>> = BTreeMap::new();
+    for (id, vulnerability) in vulnerabilities {
+        let names = || [id].into_iter().chain(&vulnerability.aliases);
+        for name in names().filter(|name| !is_cve(name)) {
+            cves.entry(name).or_default().extend(names().filter(|name| is_cve(name)));
+        }
+    }
+    let single = cves.into_iter().filter(|(_, cves)| cves.len() == 1);
+    single.filter_map(|(name, cves)| Some((name.clone(), (*cves.first()?).clone()))).collect()
+}
+
+fn is_cve(name: &str) -> bool {
+    name.starts_with("CVE-")
+}
+
+pub(super) fn renamed(
+    vulnerabilities: BTreeMap<Arc<str>, Vulnerability>,
+    names: &BTreeMap<Arc<str>, Arc<str>>,
+) -> BTreeMap<Arc<str>, Vulnerability> {
+    let mut result: BTreeMap<Arc<str>, Vulnerability> = BTreeMap::new();
+    for (id, mut vulnerability) in vulnerabilities {
+        let name = names.get(&id).unwrap_or(&id).clone();
+        vulnerability.aliases.insert(id);
+        vulnerability.aliases.remove(&name);
+        result.entry(name).or_default().join(vulnerability);
+    }
+    result
+}
+
+impl Vulnerability {
+    /// Adds what another source says: all names, the highest severity, the longest title.
+    pub(super) fn join(&mut self, other: Self) {
+        let Self { aliases, severity, title } = other;
+        self.aliases.extend(aliases);
+        self.severity = self.severity.max(severity);
+        let key = |title: &Option<Arc<str>>| title.as_ref().map(|title| (title.len(), title.clone()));
+        if key(&self.title) < key(&title) {
+            self.title = title;
+        }
+    }
+}
+
+/// One claim for each vulnerability, sorted.
+pub(super) fn joined(mut claims: Vec<Claim>, names: &BTreeMap<Arc<str>, Arc<str>>) -> Vec<Claim> {
+    for claim in &mut claims {
+        if let Some(name) = names.get(&claim.id) {
+            claim.id = name.clone();
+        }
+    }
+    claims.sort();
+    claims.dedup();
+    let mut result: Vec<Claim> = Vec::with_capacity(claims.len());
+    for claim in claims {
+        match result.last_mut().filter(|last| last.id == claim.id) {
+            Some(last) => last.join(claim),
+            None => result.push(claim),
+        }
+    }
+    result.iter_mut().for_each(Claim::settle);
+    result
+}
+
+impl Claim {
+    /// Adds what another source says of the same. Both orders give the same, as claims are sorted before.
+    fn join(&mut self, other: Self) {
+        let Self { id: _, bulletins, status, urgency, source } = other;
+        self.bulletins.extend(bulletins);
+        self.urgency = self.urgency.max(urgency);
+        let stronger = strength(&status) > strength(&self.status);
+        self.source = if stronger { source } else { self.source };
+        match (&mut self.status, status) {
+            (Status::Affected(ranges), Status::Affected(more)) => ranges.extend(more),
+            (Status::NotAffected, _) => {}
+            (own, Status::NotAffected) => *own = Status::NotAffected,
+        }
+    }
+
+    /// Drops what is outweighed: a range without end, where one from the same version on has an end.
+    fn settle(&mut self) {
+        self.bulletins.sort();
+        self.bulletins.dedup();
+        let Status::Affected(ranges) = &mut self.status else { return };
+        ranges.sort();
+        ranges.dedup();
+        let fixed: Vec<_> =
+            ranges.iter().filter(|range| matches!(range.end, End::Fixed(_))).map(|range| range.from.clone()).collect();
+        ranges.retain(|range| match &range.end {
+            End::Fixed(_) | End::Last(_) => true,
+            End::FixedElsewhere(_) | End::NotFixed | End::WillNotFix => !fixed.contains(&range.from),
+        });
+    }
+}
+
+fn strength(status: &Status) -> u8 {
+    match status {
+        Status::NotAffected => 2,
+        Status::Affected(ranges) => u8::from(ranges.iter().any(|range| matches!(range.end, End::Fixed(_)))),
+    }
+}
