@@ -234,6 +234,8 @@ async fn what_a_user_calls_an_image_is_found() {
     assert_eq!(f.layout.find(None).await.unwrap(), f.tag("1"));
     let full: Reference = "registry.example.org/app:2".parse().unwrap();
     put(&f.layout, &full, &image).await;
+    assert_eq!(f.layout.find(None).await.unwrap(), f.tag("1"), "both names are of one image");
+    put(&f.layout, &full, &parts("b", 1, "amd64")).await;
     assert_eq!(f.layout.find(Some("registry.example.org/app:2")).await.unwrap(), full);
     assert_eq!(f.layout.find(Some("new")).await.unwrap(), f.tag("new"));
     let error = f.layout.find(None).await.unwrap_err().to_string();

@@ -2,28 +2,24 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use patchkit_core::{
-    Blob, Context, Finding, FixState, Image, ManifestBytes, MediaType, Package, Pipeline, PutManifest, Reason,
-    Reference, Registry, Result, ScanReport, Severity, Target, Verdict, Verified, Version,
+    Context, Finding, FixState, Image, ImageSet, Package, Pipeline, PutManifest, Reason, Reference, Result,
+    ScanReport, Severity, Target, Verdict, Verified, Version,
+    image::{Compression, LayerWriter},
     memory::{LabelPatcher, MemoryRegistry, MemoryScanner, MemoryVerifier},
 };
-use serde_json::json;
 
 /// The label that says that the image is patched.
 const LABEL: &str = "org.example.patched";
 
-/// An image without layers, `example.org/app:1`.
+/// An image with one empty layer, `example.org/app:1`.
 pub(crate) async fn target(cx: &Context) -> Result<Target> {
     let registry = MemoryRegistry::default();
     let reference: Reference = "example.org/app:1".parse().expect("it is a reference");
-    let config = json!({"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": []}});
-    let config = Blob::of(MediaType::OCI_CONFIG, config.to_string());
-    registry.put_blob(reference.repository(), &config, cx).await?;
-    let manifest = json!({"schemaVersion": 2, "config": config.descriptor(), "layers": []});
-    let bytes = Bytes::from(manifest.to_string());
-    let manifest = ManifestBytes { media_type: MediaType::OCI_MANIFEST, bytes };
-    registry.put_manifest(&reference, &manifest, &PutManifest::default(), cx).await?;
+    let layer = LayerWriter::new(Compression::None, cx)?.finish()?;
+    let platform = "linux/amd64".parse().expect("it is a platform");
+    let images = ImageSet::single(Image::of_layers(&platform, vec![layer])?);
+    images.push(&registry, &reference, &PutManifest::default(), cx).await?;
     Target::open(Arc::new(registry), reference, cx).await
 }
 

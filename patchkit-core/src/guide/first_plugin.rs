@@ -43,16 +43,11 @@
 //! }
 //! # #[cfg(feature = "conformance")]
 //! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
-//! # use patchkit_core::{Blob, ImageSet, ManifestBytes, MediaType, PutManifest, Registry, image::*, memory::MemoryRegistry};
-//! # let (registry, cx) = (MemoryRegistry::default(), Context::new());
+//! # use patchkit_core::image::{Compression, LayerWriter, Metadata};
+//! # let cx = Context::new();
 //! # let mut layer = LayerWriter::new(Compression::None, &cx)?;
 //! # layer.file(&FilePath::new("root/.bash_history")?, &Metadata::implied(), 4, &mut &b"exit"[..])?;
-//! # let layer = layer.finish()?;
-//! # let config = serde_json::json!({"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": [layer.diff_id()]}});
-//! # let config = Config::parse(config.to_string().into())?;
-//! # let manifest = serde_json::json!({"schemaVersion": 2, "config": {"mediaType": MediaType::OCI_CONFIG, "digest": config.digest(), "size": config.bytes().len()}, "layers": [layer.blob().descriptor()]});
-//! # let manifest = Manifest::parse(&ManifestBytes { media_type: MediaType::OCI_MANIFEST, bytes: manifest.to_string().into() })?;
-//! # let image = Image::assemble(manifest, config, vec![layer.blob().clone()])?;
+//! # let image = Image::of_layers(&"linux/amd64".parse()?, vec![layer.finish()?])?;
 //! // And in its tests, on an image of its own:
 //! patchkit_core::conformance::scanner::suite(&HistoryScanner, &image).await.assert();
 //! # assert_eq!(HistoryScanner.scan(&image, &cx).await?.findings.len(), 1);

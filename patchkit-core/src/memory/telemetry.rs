@@ -10,7 +10,13 @@ use crate::{Context, Error, Plugin, PluginInfo, Result, Sample, Signal, Telemetr
 
 /// Measurements in memory; a sample is the mean of those in the window. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub struct MemoryTelemetry(Arc<Mutex<BTreeMap<Signal, Vec<(Timestamp, f64)>>>>);
+pub struct MemoryTelemetry(Arc<Mutex<BTreeMap<Signal, Vec<Measurement>>>>);
+
+#[derive(Clone, Copy, Debug)]
+struct Measurement {
+    at: Timestamp,
+    value: f64,
+}
 
 impl MemoryTelemetry {
     /// Adds a measurement.
@@ -21,7 +27,7 @@ impl MemoryTelemetry {
         if !value.is_finite() {
             return Err(Error::invalid(format!("{value} is no measurement")).on(signal.name));
         }
-        self.0.lock().expect("nobody panics while holding the lock").entry(signal).or_default().push((at, value));
+        self.0.lock().expect("nobody panics while holding the lock").entry(signal).or_default().push(Measurement { at, value });
         Ok(())
     }
 }
@@ -38,8 +44,8 @@ impl Telemetry for MemoryTelemetry {
         let length = SignedDuration::try_from(window.length).unwrap_or(SignedDuration::MAX);
         let start = window.end.checked_sub(length).unwrap_or(Timestamp::MIN);
         let all = self.0.lock().expect("nobody panics while holding the lock");
-        let inside = all.get(signal).into_iter().flatten().filter(|(at, _)| (start..window.end).contains(at));
-        let values: Vec<f64> = inside.map(|(_, value)| *value).collect();
+        let inside = all.get(signal).into_iter().flatten().filter(|measured| (start..window.end).contains(&measured.at));
+        let values: Vec<f64> = inside.map(|measured| measured.value).collect();
         Ok(match values.len() {
             0 => Sample::NoData,
             n => Sample::Value(values.iter().sum::<f64>() / n as f64),
