@@ -159,10 +159,14 @@ pub(super) fn is_image(entry: &Descriptor) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ErrorKind, MediaType, image::{Config, Manifest}};
+    use crate::{
+        ErrorKind, MediaType,
+        image::{Config, Manifest},
+    };
 
     fn image(architecture: &str) -> Image {
-        let config = format!(r#"{{"architecture":"{architecture}","os":"linux","rootfs":{{"type":"layers","diff_ids":[]}}}}"#);
+        let config =
+            format!(r#"{{"architecture":"{architecture}","os":"linux","rootfs":{{"type":"layers","diff_ids":[]}}}}"#);
         let config = Config::parse(config.into()).unwrap();
         let named = Descriptor::of(MediaType::OCI_CONFIG, config.bytes());
         let manifest = serde_json::json!({ "schemaVersion": 2, "config": named, "layers": [] }).to_string();

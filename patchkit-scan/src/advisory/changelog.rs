@@ -165,11 +165,7 @@ Local Variables:
 
     fn upgrade(installed: &str, available: &str) -> SourceUpgrade {
         let version = |text: &str| DebVersion::parse(text).unwrap();
-        SourceUpgrade {
-            package: "curl".parse().unwrap(),
-            installed: version(installed),
-            available: version(available),
-        }
+        SourceUpgrade { package: "curl".parse().unwrap(), installed: version(installed), available: version(available) }
     }
 
     fn claims(installed: &str, available: &str) -> Vec<(String, Status)> {

@@ -123,9 +123,9 @@ impl Closure<'_> {
 
     fn is_met(&self, any: &AnyOf) -> bool {
         let chosen = || self.chosen.values();
-        any.0.iter().any(|relation| {
-            self.left_out.contains(&*relation.name) || chosen().any(|candidate| candidate.is(relation))
-        })
+        any.0
+            .iter()
+            .any(|relation| self.left_out.contains(&*relation.name) || chosen().any(|candidate| candidate.is(relation)))
     }
 
     /// A package that is what is asked for.
@@ -216,11 +216,8 @@ mod tests {
     fn archive(stanzas: &str) -> Archive {
         let source = parse_sources("s.list", b"deb http://a.example.org s main\n").unwrap().remove(0);
         let release = "Date: Thu, 01 Jan 2026 00:00:00 UTC\nSHA256:\n";
-        let origin = Origin {
-            source,
-            release: Arc::new(Release::parse(release).unwrap()),
-            component: "main".to_owned(),
-        };
+        let origin =
+            Origin { source, release: Arc::new(Release::parse(release).unwrap()), component: "main".to_owned() };
         let text: String = stanzas.split(';').map(stanza).collect();
         Archive::new([Arc::new(PackageIndex::parse(text.into_bytes(), "amd64", origin).unwrap())])
     }
@@ -237,7 +234,8 @@ mod tests {
         let wanted: Vec<_> = wanted.split(' ').map(str::to_owned).collect();
         let left_out = BTreeSet::from(["debconf".to_owned()]);
         let packages = close(&archive(stanzas), &wanted, &left_out).map_err(|error| error.to_string())?;
-        let names: Vec<_> = packages.iter().map(|package| format!("{}={}", package.name(), package.version())).collect();
+        let names: Vec<_> =
+            packages.iter().map(|package| format!("{}={}", package.name(), package.version())).collect();
         Ok(names.join(" "))
     }
 

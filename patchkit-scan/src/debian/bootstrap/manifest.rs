@@ -25,9 +25,8 @@ const ARCHITECTURES: [(&str, &str); 11] = [
 /// The platform of one of Debian's architectures.
 pub(super) fn platform(architecture: &str) -> Result<Platform> {
     let known = ARCHITECTURES.iter().find(|(debian, _)| *debian == architecture);
-    let (_, platform) = known.ok_or_else(|| {
-        Error::unsupported(format!("images have no platform for the architecture {architecture:?}"))
-    })?;
+    let (_, platform) = known
+        .ok_or_else(|| Error::unsupported(format!("images have no platform for the architecture {architecture:?}")))?;
     Ok(platform.parse().expect("a constant"))
 }
 

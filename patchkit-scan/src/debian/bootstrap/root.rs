@@ -30,7 +30,8 @@ const ACCOUNTS: [(&str, &str, &str); 2] = [
     ("etc/passwd", "usr/share/base-passwd/passwd.master", PASSWD),
     ("etc/group", "usr/share/base-passwd/group.master", GROUP),
 ];
-const PASSWD: &str = "root:x:0:0:root:/root:/usr/sbin/nologin\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n";
+const PASSWD: &str =
+    "root:x:0:0:root:/root:/usr/sbin/nologin\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n";
 const GROUP: &str = "root:x:0:\nnogroup:x:65534:\n";
 /// The largest file that is copied to a second place.
 const MAX_COPY: u64 = 1 << 20;
@@ -142,7 +143,10 @@ impl Root {
             return Ok(path);
         };
         self.merge(name)?;
-        FilePath::new("usr").expect("a constant").join(path.as_bytes()).map_err(|error| Error::corrupt(error.to_string()))
+        FilePath::new("usr")
+            .expect("a constant")
+            .join(path.as_bytes())
+            .map_err(|error| Error::corrupt(error.to_string()))
     }
 
     /// Makes a top folder a link to that in `/usr`.
@@ -152,7 +156,11 @@ impl Root {
         let place = Place::Symlink(target.clone().into(), String::new());
         if let Entry::Vacant(vacant) = self.places.entry(link.clone()) {
             vacant.insert(place);
-            self.layer.symlink(&link, &Metadata { mode: 0o777, mtime: self.time, ..Metadata::default() }, target.as_bytes())?;
+            self.layer.symlink(
+                &link,
+                &Metadata { mode: 0o777, mtime: self.time, ..Metadata::default() },
+                target.as_bytes(),
+            )?;
             self.directory(&FilePath::new(&target).expect("a constant"))?;
         }
         Ok(())

@@ -136,8 +136,9 @@ impl Suites {
 /// The first of several releases in which a package of an image in the making has a fix.
 ///
 /// # Errors
-/// `Unavailable` where no archive answers, with what each said; otherwise `NotFound` where no release has a fix. An
-/// archive that answers and cannot be verified is refused at once: [`Corrupt`](ErrorKind::Corrupt).
+/// `Unavailable` where no release can be read (nobody answers, a proxy refuses, the indexes are past their date), with
+/// what each said; `NotFound` where some can and have no fix. An archive that answers and cannot be verified is never
+/// passed over: [`Corrupt`](ErrorKind::Corrupt).
 pub async fn first_outdated(
     candidates: &[Suites],
     image: &Bootstrap,
@@ -147,22 +148,20 @@ pub async fn first_outdated(
     cx: &Context,
 ) -> Result<Outdated> {
     let mut reasons = Vec::new();
-    let mut kind = ErrorKind::NotFound;
+    let mut kind = ErrorKind::Unavailable;
     for suites in candidates {
-        match suites.outdated(image, architecture, trust, client, cx).await {
+        let reason = match suites.outdated(image, architecture, trust, client, cx).await {
             Ok(outdated) if !outdated.fixes.is_empty() => return Ok(outdated),
-            Ok(_) => reasons.push(format!("{}: no package has a fix", suites.release)),
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Unavailable) => {
-                if error.kind() == ErrorKind::Unavailable {
-                    kind = ErrorKind::Unavailable;
-                }
-                reasons.push(format!("{}: {error}", suites.release));
+            Ok(_) => {
+                kind = ErrorKind::NotFound;
+                "no package has a fix".to_owned()
             }
-            Err(error) => return Err(error),
-        }
+            Err(error) if matches!(error.kind(), ErrorKind::Cancel | ErrorKind::Corrupt) => return Err(error),
+            Err(error) => error.to_string(),
+        };
+        reasons.push(format!("{}: {reason}", suites.release));
     }
     if candidates.is_empty() {
-        kind = ErrorKind::Unavailable;
         reasons.push("no source has both a main and a security suite".to_owned());
     }
     Err(Error::new(kind, reasons.join("; ")).during("find a release with fixes"))
