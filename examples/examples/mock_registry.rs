@@ -60,7 +60,13 @@ impl Registry for Down {
         self.up()?.manifest(repository, digest, cx).await
     }
 
-    async fn blob(&self, repository: &Repository, digest: &Digest, range: ByteRange, cx: &Context) -> Result<ByteStream> {
+    async fn blob(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+        range: ByteRange,
+        cx: &Context,
+    ) -> Result<ByteStream> {
         self.up()?.blob(repository, digest, range, cx).await
     }
 

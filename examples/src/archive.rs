@@ -1,6 +1,10 @@
 //! The patcher that the command line describes: where packages come from, which keys are trusted, what to fix.
 
-use std::{fs, path::{Path, PathBuf}, sync::Arc};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 use patchkit_core::{Error, Result};

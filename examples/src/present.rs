@@ -46,7 +46,12 @@ fn changes(image: &ImageSummary) -> String {
         version.as_ref().map_or_else(|| none.to_owned(), ToString::to_string)
     };
     let rows = image.changes.iter().map(|change| {
-        [change.package.to_string(), version(&change.from, "new"), version(&change.to, "removed"), change.fixes.len().to_string()]
+        [
+            change.package.to_string(),
+            version(&change.from, "new"),
+            version(&change.to, "removed"),
+            change.fixes.len().to_string(),
+        ]
     });
     output::table(["Package", "From", "To", "Fixes"], rows)
 }

@@ -10,16 +10,29 @@ const SIBLINGS: [&str; 3] = ["patchkit-oci", "patchkit-scan", "patchkit-rollout"
 
 /// Crates that do network, files, processes or TLS.
 const OUTSIDE: [&str; 16] = [
-    "async-process", "aws-lc-rs", "axum", "curl", "hyper", "mio", "native-tls", "nix", "openssl", "reqwest", "ring",
-    "rusqlite", "rustix", "rustls", "socket2", "ureq",
+    "async-process",
+    "aws-lc-rs",
+    "axum",
+    "curl",
+    "hyper",
+    "mio",
+    "native-tls",
+    "nix",
+    "openssl",
+    "reqwest",
+    "ring",
+    "rusqlite",
+    "rustix",
+    "rustls",
+    "socket2",
+    "ureq",
 ];
 
 /// Parts of the standard library that do the same.
 const SYSTEM: [&str; 4] = ["std::fs", "std::net::Tcp", "std::os", "std::process"];
 
-const VENDORS: [&str; 11] = [
-    "alpine", "cosign", "debian", "fedora", "github", "grype", "kubernetes", "redhat", "sigstore", "trivy", "ubuntu",
-];
+const VENDORS: [&str; 11] =
+    ["alpine", "cosign", "debian", "fedora", "github", "grype", "kubernetes", "redhat", "sigstore", "trivy", "ubuntu"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tool is a folder of the workspace").to_owned()
@@ -75,7 +88,8 @@ fn core_names_no_vendor_and_no_system_call() {
         let product = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
         for (number, line) in product.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//")) {
             let lower = line.to_lowercase();
-            let found = VENDORS.iter().find(|name| lower.contains(*name)).or(SYSTEM.iter().find(|call| line.contains(*call)));
+            let found =
+                VENDORS.iter().find(|name| lower.contains(*name)).or(SYSTEM.iter().find(|call| line.contains(*call)));
             assert!(found.is_none(), "{}:{}: {}", path.display(), number + 1, line.trim());
         }
     }

@@ -44,9 +44,7 @@ fn more_packages_where_there_are_some() {
     let Some(folder) = std::env::var_os("PATCHKIT_DEBS") else {
         return eprintln!("skipped: PATCHKIT_DEBS names no folder of packages");
     };
-    debs_in(Path::new(&folder))
-        .iter()
-        .for_each(|deb| compare(deb));
+    debs_in(Path::new(&folder)).iter().for_each(|deb| compare(deb));
 }
 
 #[test]
@@ -60,10 +58,7 @@ fn self_made_packages_in_every_compression() {
     for compression in ["none", "gzip", "xz", "zstd"] {
         let deb = folder.path().join(format!("{compression}.deb"));
         let mut build = Command::new("dpkg-deb");
-        build
-            .arg(format!("-Z{compression}"))
-            .args(["--root-owner-group", "--build"])
-            .args([&tree, &deb]);
+        build.arg(format!("-Z{compression}")).args(["--root-owner-group", "--build"]).args([&tree, &deb]);
         if !build.output().unwrap().status.success() {
             skip(&format!("this dpkg-deb does not build with {compression}"));
             continue;
@@ -79,23 +74,15 @@ fn make_tree(tree: &Path) {
     let control = "Package: made\nVersion: 1\nArchitecture: all\nMaintainer: A <a@example.org>\nDescription: made\n";
     fs::write(tree.join("DEBIAN/control"), control).unwrap();
     fs::write(tree.join("DEBIAN/postinst"), "#!/bin/sh\n").unwrap();
-    fs::set_permissions(
-        tree.join("DEBIAN/postinst"),
-        fs::Permissions::from_mode(0o755),
-    )
-    .unwrap();
+    fs::set_permissions(tree.join("DEBIAN/postinst"), fs::Permissions::from_mode(0o755)).unwrap();
     fs::write(tree.join(&long).join("file"), vec![7; 100_000]).unwrap();
     fs::hard_link(tree.join(&long).join("file"), tree.join("usr/hard")).unwrap();
     std::os::unix::fs::symlink(format!("/{long}file"), tree.join("usr/soft")).unwrap();
 }
 
 fn debs_in(folder: &Path) -> Vec<PathBuf> {
-    let files = fs::read_dir(folder)
-        .unwrap()
-        .map(|file| file.unwrap().path());
-    files
-        .filter(|path| path.extension().is_some_and(|extension| extension == "deb"))
-        .collect()
+    let files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    files.filter(|path| path.extension().is_some_and(|extension| extension == "deb")).collect()
 }
 
 fn compare(deb: &Path) {
@@ -103,11 +90,7 @@ fn compare(deb: &Path) {
     let (ours, theirs) = (our_data(deb), dpkg_data(deb));
     assert_eq!(ours.len(), theirs.len(), "{}", deb.display());
     for (ours, theirs) in ours.iter().zip(&theirs) {
-        assert!(
-            ours == theirs,
-            "{}: {ours:?} is not {theirs:?}",
-            deb.display()
-        );
+        assert!(ours == theirs, "{}: {ours:?} is not {theirs:?}", deb.display());
     }
 }
 
@@ -117,27 +100,16 @@ fn open(path: &Path) -> Deb<fs::File> {
 
 fn our_control(deb: &Path) -> BTreeMap<String, (Vec<u8>, u32)> {
     let files = open(deb).control_files().unwrap();
-    files
-        .into_iter()
-        .map(|(name, file)| (name, (file.bytes, file.mode)))
-        .collect()
+    files.into_iter().map(|(name, file)| (name, (file.bytes, file.mode))).collect()
 }
 
 fn dpkg_control(deb: &Path) -> BTreeMap<String, (Vec<u8>, u32)> {
     let folder = tempfile::tempdir().unwrap();
-    run(Command::new("dpkg-deb")
-        .arg("-e")
-        .arg(deb)
-        .arg(folder.path()));
-    let files = fs::read_dir(folder.path())
-        .unwrap()
-        .map(|file| file.unwrap());
+    run(Command::new("dpkg-deb").arg("-e").arg(deb).arg(folder.path()));
+    let files = fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap());
     let read = files.map(|file| {
         let mode = file.metadata().unwrap().permissions().mode() & 0o7777;
-        (
-            file.file_name().into_string().unwrap(),
-            (fs::read(file.path()).unwrap(), mode),
-        )
+        (file.file_name().into_string().unwrap(), (fs::read(file.path()).unwrap(), mode))
     });
     read.collect()
 }
@@ -156,22 +128,9 @@ fn our_data(deb: &Path) -> Vec<Seen> {
         };
         let mut content = Vec::new();
         entry.read_to_end(&mut content).unwrap();
-        let owner = (
-            entry.uid,
-            entry.gid,
-            entry.user.clone(),
-            entry.group.clone(),
-        );
+        let owner = (entry.uid, entry.gid, entry.user.clone(), entry.group.clone());
         let path = entry.path.as_bytes().to_vec();
-        all.push(Seen {
-            path,
-            kind,
-            mode: entry.mode,
-            owner,
-            mtime: entry.mtime,
-            target,
-            content,
-        });
+        all.push(Seen { path, kind, mode: entry.mode, owner, mtime: entry.mtime, target, content });
     }
     all
 }
@@ -195,20 +154,12 @@ fn dpkg_data(deb: &Path) -> Vec<Seen> {
         let target = entry.link_name_bytes().unwrap_or_default().into_owned();
         let target = if kind == 'h' { plain(&target) } else { target };
         let name = |name: Option<&[u8]>| name.unwrap_or_default().to_vec();
-        let names = (
-            name(header.username_bytes()),
-            name(header.groupname_bytes()),
-        );
+        let names = (name(header.username_bytes()), name(header.groupname_bytes()));
         all.push(Seen {
             path: plain(&entry.path_bytes()),
             kind,
             mode: header.mode().unwrap() & 0o7777,
-            owner: (
-                header.uid().unwrap(),
-                header.gid().unwrap(),
-                names.0,
-                names.1,
-            ),
+            owner: (header.uid().unwrap(), header.gid().unwrap(), names.0, names.1),
             mtime: i64::try_from(header.mtime().unwrap()).unwrap(),
             target,
             content,

@@ -37,9 +37,7 @@ struct Database {
 
 impl Scratch {
     fn new() -> Self {
-        let scratch = Self {
-            folder: tempfile::tempdir().unwrap(),
-        };
+        let scratch = Self { folder: tempfile::tempdir().unwrap() };
         for folder in ["info", "updates", "triggers", "parts"] {
             fs::create_dir_all(scratch.admin().join(folder)).unwrap();
         }
@@ -71,14 +69,7 @@ impl Scratch {
         let name = deb.file_name().unwrap().to_str().unwrap();
         let tree = self.folder.path().join(format!("{name}.tree"));
         run(Command::new("dpkg-deb").arg("-R").arg(deb).arg(&tree));
-        for script in [
-            "preinst",
-            "postinst",
-            "prerm",
-            "postrm",
-            "config",
-            "templates",
-        ] {
+        for script in ["preinst", "postinst", "prerm", "postrm", "config", "templates"] {
             let _ = fs::remove_file(tree.join("DEBIAN").join(script));
         }
         self.pack(&tree, name)
@@ -86,26 +77,18 @@ impl Scratch {
 
     fn pack(&self, tree: &Path, name: &str) -> PathBuf {
         let deb = self.folder.path().join(format!("{name}.built.deb"));
-        run(Command::new("dpkg-deb")
-            .args(["-Zgzip", "--root-owner-group", "--nocheck", "-b"])
-            .args([tree, &deb]));
+        run(Command::new("dpkg-deb").args(["-Zgzip", "--root-owner-group", "--nocheck", "-b"]).args([tree, &deb]));
         deb
     }
 
     fn dpkg_install(&self, deb: &Path) {
-        let force =
-            "--force-not-root,script-chrootless,depends,confold,confdef,bad-path,architecture";
+        let force = "--force-not-root,script-chrootless,depends,confold,confdef,bad-path,architecture";
         let root = format!("--root={}", self.root().display());
-        run(Command::new("dpkg")
-            .args([&root, force, "--no-triggers", "-i"])
-            .arg(deb)
-            .env("LC_ALL", "C"));
+        run(Command::new("dpkg").args([&root, force, "--no-triggers", "-i"]).arg(deb).env("LC_ALL", "C"));
     }
 
     fn database(&self) -> Database {
-        let files = fs::read_dir(self.admin().join("info"))
-            .unwrap()
-            .map(|file| file.unwrap());
+        let files = fs::read_dir(self.admin().join("info")).unwrap().map(|file| file.unwrap());
         let read = |path: &Path| String::from_utf8(fs::read(path).unwrap()).unwrap();
         let info = files.map(|file| (file.file_name().into_string().unwrap(), read(&file.path())));
         Database {
@@ -120,76 +103,30 @@ fn install(database: &Database, deb: &Path, root: &Path) -> Database {
     let mut status = StatusFile::read("status", database.status.as_bytes()).unwrap();
     let new = Archive::read(deb);
     let stanza = InstalledStanza::new("control", &new.control["control"].bytes).unwrap();
-    let old = status
-        .packages()
-        .find(|package| *package.name == *stanza.name())
-        .cloned();
-    let list = old
-        .as_ref()
-        .map(|old| old_list(database, old))
-        .unwrap_or_default();
-    let shipped = new
-        .control
-        .get("conffiles")
-        .map(|file| ShippedConffile::read_all("conffiles", &file.bytes).unwrap());
+    let old = status.packages().find(|package| *package.name == *stanza.name()).cloned();
+    let list = old.as_ref().map(|old| old_list(database, old)).unwrap_or_default();
+    let shipped = new.control.get("conffiles").map(|file| ShippedConffile::read_all("conffiles", &file.bytes).unwrap());
     let shipped = shipped.unwrap_or_default();
-    let old_conffiles = old
-        .as_ref()
-        .map(|old| old.conffiles.clone())
-        .unwrap_or_default();
-    let on_disk = |path: &PackagePath| {
-        root.join(std::str::from_utf8(path.as_bytes()).unwrap())
-            .is_file()
-    };
-    let obsolete = obsolete_conffiles(
-        &old_conffiles,
-        &list,
-        &shipped,
-        |path| new.paths.contains(path),
-        on_disk,
-    );
-    let hash = |path: &PackagePath| {
-        new.hashes
-            .iter()
-            .find(|hash| hash.path == *path)
-            .map(|hash| hash.md5.to_string())
-    };
+    let old_conffiles = old.as_ref().map(|old| old.conffiles.clone()).unwrap_or_default();
+    let on_disk = |path: &PackagePath| root.join(std::str::from_utf8(path.as_bytes()).unwrap()).is_file();
+    let obsolete = obsolete_conffiles(&old_conffiles, &list, &shipped, |path| new.paths.contains(path), on_disk);
+    let hash = |path: &PackagePath| new.hashes.iter().find(|hash| hash.path == *path).map(|hash| hash.md5.to_string());
     let conffiles = Conffile::after_upgrade(&old_conffiles, &shipped, &obsolete, hash);
     let stanza = stanza.with_conffiles(conffiles);
     let stanza = old.iter().fold(stanza, |stanza, old| stanza.replacing(old));
     let name = stanza.name().to_owned();
     status.install(&stanza).unwrap();
-    let installed = status
-        .packages()
-        .find(|package| *package.name == *name)
-        .unwrap();
+    let installed = status.packages().find(|package| *package.name == *name).unwrap();
     let list = info::write_list(new.paths.iter().chain(&obsolete));
-    let files = info::files(
-        &installed.info_name(),
-        &new.control,
-        list,
-        info::write_md5sums(&new.hashes),
-    );
+    let files = info::files(&installed.info_name(), &new.control, list, info::write_md5sums(&new.hashes));
     let mut all = database.info.clone();
     if let Some(old) = old {
-        info::stale(
-            database.info.keys().map(String::as_str),
-            &old.info_name(),
-            &files,
-        )
-        .for_each(|name| {
+        info::stale(database.info.keys().map(String::as_str), &old.info_name(), &files).for_each(|name| {
             all.remove(name);
         });
     }
-    all.extend(
-        files
-            .into_iter()
-            .map(|file| (file.name, String::from_utf8(file.bytes).unwrap())),
-    );
-    Database {
-        status: String::from_utf8(status.to_bytes()).unwrap(),
-        info: all,
-    }
+    all.extend(files.into_iter().map(|file| (file.name, String::from_utf8(file.bytes).unwrap())));
+    Database { status: String::from_utf8(status.to_bytes()).unwrap(), info: all }
 }
 
 fn old_list(database: &Database, old: &InstalledPackage) -> Vec<PackagePath> {
@@ -213,35 +150,24 @@ impl Archive {
         while let Some(mut entry) = data.next_entry().unwrap() {
             paths.push(entry.path.clone());
             match entry.kind.clone() {
-                EntryKind::File { .. } => hashes.push(FileHash {
-                    md5: md5(&mut entry).into(),
-                    path: entry.path.clone(),
-                }),
+                EntryKind::File { .. } => {
+                    hashes.push(FileHash { md5: md5(&mut entry).into(), path: entry.path.clone() })
+                }
                 EntryKind::HardLink { target } => {
                     let first: &FileHash = hashes.iter().find(|hash| hash.path == target).unwrap();
-                    hashes.push(FileHash {
-                        md5: first.md5.clone(),
-                        path: entry.path.clone(),
-                    });
+                    hashes.push(FileHash { md5: first.md5.clone(), path: entry.path.clone() });
                 }
                 _ => {}
             }
         }
-        Self {
-            control,
-            paths,
-            hashes,
-        }
+        Self { control, paths, hashes }
     }
 }
 
 fn md5(reader: &mut impl Read) -> String {
     let mut content = Vec::new();
     reader.read_to_end(&mut content).unwrap();
-    Md5::digest(&content)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    Md5::digest(&content).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Lets dpkg and us install the packages one after the other, and compares after each.
@@ -271,19 +197,14 @@ fn conffiles_and_fields_as_dpkg_writes_them() {
         "0:1.0-1",
         "Section: misc\nX-Odd: b \nPriority: Optional\nDepends: libc6,\n  dpkg(>=0:1.0)|foo ,  apt\n",
     );
-    let second = control(
-        "1.0-2",
-        "Essential: yes\nMulti-Arch: foreign\nProvides: x (= 1:2)\nHomepage: https://example.org\n",
-    );
+    let second =
+        control("1.0-2", "Essential: yes\nMulti-Arch: foreign\nProvides: x (= 1:2)\nHomepage: https://example.org\n");
     let debs = [
         scratch.build(
             "first",
             &[
                 ("DEBIAN/control", &first),
-                (
-                    "DEBIAN/conffiles",
-                    "/etc/kept\n/etc/gone\n/etc/gone2\n/etc/removed\n/etc/deleted\n",
-                ),
+                ("DEBIAN/conffiles", "/etc/kept\n/etc/gone\n/etc/gone2\n/etc/removed\n/etc/deleted\n"),
                 ("DEBIAN/triggers", "interest-noawait /usr/share/sample\n"),
                 ("etc/kept", "1"),
                 ("etc/gone", "1"),
@@ -297,23 +218,14 @@ fn conffiles_and_fields_as_dpkg_writes_them() {
             "second",
             &[
                 ("DEBIAN/control", &second),
-                (
-                    "DEBIAN/conffiles",
-                    "/etc/new\nremove-on-upgrade /etc/removed\n/etc/kept\n",
-                ),
+                ("DEBIAN/conffiles", "/etc/new\nremove-on-upgrade /etc/removed\n/etc/kept\n"),
                 ("DEBIAN/shlibs", "libx 1 x\n"),
                 ("etc/kept", "2"),
                 ("etc/new", "2"),
                 ("usr/share/sample/b", "2"),
             ],
         ),
-        scratch.build(
-            "third",
-            &[
-                ("DEBIAN/control", &control("2", "Priority: extra\n")),
-                ("usr/share/sample/b", "3"),
-            ],
-        ),
+        scratch.build("third", &[("DEBIAN/control", &control("2", "Priority: extra\n")), ("usr/share/sample/b", "3")]),
     ];
     follow(&scratch, &debs, |at, root| {
         if at == 1 {
@@ -329,8 +241,7 @@ fn a_package_that_becomes_multi_arch() {
         return;
     }
     let scratch = Scratch::new();
-    let architecture =
-        String::from_utf8(run(Command::new("dpkg").arg("--print-architecture"))).unwrap();
+    let architecture = String::from_utf8(run(Command::new("dpkg").arg("--print-architecture"))).unwrap();
     let control = |name: &str, more: &str| {
         format!(
             "Package: {name}\nVersion: 1{}\nArchitecture: {}\nMaintainer: A\n{more}Description: a\n",
@@ -341,11 +252,7 @@ fn a_package_that_becomes_multi_arch() {
     let package = |at: &str, name: &str, more: &str| {
         scratch.build(
             at,
-            &[
-                ("DEBIAN/control", &control(name, more)),
-                ("DEBIAN/md5sums", ""),
-                ("DEBIAN/prerm", "#!/bin/sh\n"),
-            ],
+            &[("DEBIAN/control", &control(name, more)), ("DEBIAN/md5sums", ""), ("DEBIAN/prerm", "#!/bin/sh\n")],
         )
     };
     let executable = |path: PathBuf| path;
@@ -368,17 +275,11 @@ fn real_packages_as_dpkg_writes_them() {
         return;
     }
     let scratch = Scratch::new();
-    let mut debs: Vec<_> = fs::read_dir(folder)
-        .unwrap()
-        .map(|file| file.unwrap().path())
-        .collect();
+    let mut debs: Vec<_> = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
     debs.retain(|path| path.extension().is_some_and(|extension| extension == "deb"));
     debs.sort();
     assert_eq!(debs.len(), 8);
-    let debs: Vec<_> = debs
-        .iter()
-        .map(|deb| scratch.without_scripts(deb))
-        .collect();
+    let debs: Vec<_> = debs.iter().map(|deb| scratch.without_scripts(deb)).collect();
     follow(&scratch, &debs, |_, _| {});
 }
 
@@ -387,11 +288,7 @@ fn status_files_of_other_projects_keep_their_bytes() {
     let Some(folder) = shared_data("pkgdb/dpkg/claircore/dpkg/testdata") else {
         return;
     };
-    for (name, packages) in [
-        ("debian-only.status", 1),
-        ("postgresql.status", 3),
-        ("texlive.status", 357),
-    ] {
+    for (name, packages) in [("debian-only.status", 1), ("postgresql.status", 3), ("texlive.status", 357)] {
         let bytes = fs::read(folder.join(name)).unwrap();
         let status = StatusFile::read(name, &bytes).unwrap();
         assert_eq!(status.packages().count(), packages, "{name}");
@@ -403,11 +300,7 @@ fn status_files_of_other_projects_keep_their_bytes() {
 
 /// The stanzas in the order of their names: not every program that writes such a file sorts it.
 fn stanzas(bytes: &[u8]) -> BTreeSet<String> {
-    String::from_utf8_lossy(bytes)
-        .trim_end()
-        .split("\n\n")
-        .map(str::to_owned)
-        .collect()
+    String::from_utf8_lossy(bytes).trim_end().split("\n\n").map(str::to_owned).collect()
 }
 
 #[test]
@@ -415,85 +308,38 @@ fn damaged_status_files_are_errors() {
     let sound = "Package: a\nStatus: install ok installed\nArchitecture: all\nVersion: 1\n\n";
     assert!(StatusFile::read("status", sound.as_bytes()).is_ok());
     for (damaged, error) in [
-        (
-            sound.replace("Version: 1\n", ""),
-            "status, line 1: field Version is missing",
-        ),
-        (
-            sound.replace("Status: install ok installed\n", ""),
-            "status, line 1: field Status is missing",
-        ),
-        (
-            sound.replace("installed", "instaled"),
-            "status, line 2: field Status may not be \"install ok instaled\"",
-        ),
+        (sound.replace("Version: 1\n", ""), "status, line 1: field Version is missing"),
+        (sound.replace("Status: install ok installed\n", ""), "status, line 1: field Status is missing"),
+        (sound.replace("installed", "instaled"), "status, line 2: field Status may not be \"install ok instaled\""),
         (sound.repeat(2), "status, line 6: package a is there twice"),
         (
             sound.replace("\nVersion", "\n\u{1}Version"),
             "status, line 4: \"\\u{1}Version: 1\" is not a field name followed by a colon",
         ),
-        (
-            format!("{sound}Package: b"),
-            "status, line 6: the file ends inside a line",
-        ),
-        (
-            sound.replace("all\n", "all\nConffiles:\n /etc/a\n /b 1\n"),
-            "status, line 5: not a conffile with its hash",
-        ),
-        (
-            sound.replace("all\n", "all\nDepends: a (>> 1\n"),
-            "status, line 4: field Depends: ')' is missing",
-        ),
+        (format!("{sound}Package: b"), "status, line 6: the file ends inside a line"),
+        (sound.replace("all\n", "all\nConffiles:\n /etc/a\n /b 1\n"), "status, line 5: not a conffile with its hash"),
+        (sound.replace("all\n", "all\nDepends: a (>> 1\n"), "status, line 4: field Depends: ')' is missing"),
     ] {
-        assert_eq!(
-            StatusFile::read("status", damaged.as_bytes())
-                .unwrap_err()
-                .to_string(),
-            error
-        );
+        assert_eq!(StatusFile::read("status", damaged.as_bytes()).unwrap_err().to_string(), error);
     }
 }
 
 #[test]
 fn updates_that_dpkg_left_count() {
     let stanza = |name: &str, version: &str| {
-        format!(
-            "Package: {name}\nStatus: install ok installed\nArchitecture: all\nVersion: {version}\n"
-        )
+        format!("Package: {name}\nStatus: install ok installed\nArchitecture: all\nVersion: {version}\n")
     };
-    let mut status = StatusFile::read(
-        "status",
-        format!("{}\n{}\n", stanza("a", "1"), stanza("b", "1")).as_bytes(),
-    )
-    .unwrap();
-    status
-        .apply_update("updates/0001", stanza("b", "2").as_bytes())
-        .unwrap();
-    status
-        .apply_update("updates/0002", stanza("aa", "1").as_bytes())
-        .unwrap();
-    let packages: Vec<_> = status
-        .packages()
-        .map(|p| format!("{} {}", p.name, p.version))
-        .collect();
+    let mut status =
+        StatusFile::read("status", format!("{}\n{}\n", stanza("a", "1"), stanza("b", "1")).as_bytes()).unwrap();
+    status.apply_update("updates/0001", stanza("b", "2").as_bytes()).unwrap();
+    status.apply_update("updates/0002", stanza("aa", "1").as_bytes()).unwrap();
+    let packages: Vec<_> = status.packages().map(|p| format!("{} {}", p.name, p.version)).collect();
     assert_eq!(packages, ["a 1", "b 2", "aa 1"]);
     let written = String::from_utf8(status.to_bytes()).unwrap();
-    assert_eq!(
-        written,
-        format!(
-            "{}\n{}\n{}\n",
-            stanza("a", "1"),
-            stanza("aa", "1"),
-            stanza("b", "2")
-        )
-    );
+    assert_eq!(written, format!("{}\n{}\n{}\n", stanza("a", "1"), stanza("aa", "1"), stanza("b", "2")));
     status.remove("aa", "all");
     assert_eq!(status.packages().count(), 2);
-    assert!(
-        status
-            .apply_update("updates/0003", b"Package: c\n")
-            .is_err()
-    );
+    assert!(status.apply_update("updates/0003", b"Package: c\n").is_err());
 }
 
 #[test]
@@ -505,10 +351,7 @@ fn this_machine_reads_as_dpkg_query_lists_it() {
         return;
     }
     let format = "${Package} ${Version} ${Architecture} ${source:Package} ${source:Version} ${Status} ${Essential}\n";
-    let theirs = String::from_utf8(run(Command::new("dpkg-query")
-        .arg(format!("-f={format}"))
-        .arg("-W")))
-    .unwrap();
+    let theirs = String::from_utf8(run(Command::new("dpkg-query").arg(format!("-f={format}")).arg("-W"))).unwrap();
     let status = StatusFile::read("status", &bytes).unwrap();
     let ours: BTreeSet<String> = status.packages().map(described).collect();
     assert_eq!(ours, theirs.lines().map(str::to_owned).collect());
@@ -535,15 +378,9 @@ fn described(package: &InstalledPackage) -> String {
 fn check_info(package: &InstalledPackage) {
     let path = |kind: &str| format!("/var/lib/dpkg/info/{}.{kind}", package.info_name());
     let list = fs::read(path("list")).unwrap();
-    assert_eq!(
-        info::write_list(&info::read_list("list", &list).unwrap()),
-        list
-    );
+    assert_eq!(info::write_list(&info::read_list("list", &list).unwrap()), list);
     if let Ok(sums) = fs::read(path("md5sums")) {
-        assert_eq!(
-            info::write_md5sums(&info::read_md5sums("md5sums", &sums).unwrap()),
-            sums
-        );
+        assert_eq!(info::write_md5sums(&info::read_md5sums("md5sums", &sums).unwrap()), sums);
     }
     if let Ok(triggers) = fs::read(path("triggers")) {
         trigger::read_directives("triggers", &triggers).unwrap();
@@ -561,30 +398,19 @@ fn this_machines_other_files_are_read_and_written_back() {
     use patchkit_scan::debian::dpkg::{alternative::Alternative, diversion, stat_override};
     let read = |name: &str| fs::read(admin.join(name)).unwrap_or_default();
     let diversions = read("diversions");
-    assert_eq!(
-        diversion::write(&diversion::read("diversions", &diversions).unwrap()),
-        diversions
-    );
+    assert_eq!(diversion::write(&diversion::read("diversions", &diversions).unwrap()), diversions);
     stat_override::read("statoverride", &read("statoverride")).unwrap();
     let interests = read("triggers/File");
-    assert_eq!(
-        trigger::write_file_interests(&trigger::read_file_interests("File", &interests).unwrap()),
-        interests
-    );
+    assert_eq!(trigger::write_file_interests(&trigger::read_file_interests("File", &interests).unwrap()), interests);
     trigger::read_unincorporated("Unincorp", &read("triggers/Unincorp")).unwrap();
-    for file in fs::read_dir(admin.join("alternatives"))
-        .into_iter()
-        .flatten()
-    {
+    for file in fs::read_dir(admin.join("alternatives")).into_iter().flatten() {
         let path = file.unwrap().path();
         let bytes = fs::read(&path).unwrap();
         let name = path.file_name().unwrap().to_str().unwrap();
         let alternative = Alternative::read(name, &bytes).unwrap();
         assert_eq!(alternative.to_bytes(), bytes, "{name}");
         let link = fs::read_link(Path::new("/etc/alternatives").join(name)).unwrap();
-        let chosen = alternative
-            .chosen(link.to_str())
-            .map(|choice| &*choice.path);
+        let chosen = alternative.chosen(link.to_str()).map(|choice| &*choice.path);
         assert_eq!(chosen, link.to_str(), "{name}");
     }
 }
@@ -595,30 +421,21 @@ fn distroless_packages() {
         return;
     };
     let mut names = Vec::new();
-    for blob in fs::read_dir(folder)
-        .unwrap()
-        .map(|blob| blob.unwrap().path())
-    {
-        let mut archive =
-            tar::Archive::new(flate2::read::GzDecoder::new(fs::File::open(blob).unwrap()));
+    for blob in fs::read_dir(folder).unwrap().map(|blob| blob.unwrap().path()) {
+        let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(fs::File::open(blob).unwrap()));
         let Ok(entries) = archive.entries() else {
             continue;
         };
         for entry in entries {
             let Ok(mut entry) = entry else { break };
             let path = entry.path().unwrap().display().to_string();
-            let Some(name) = path
-                .strip_prefix("./var/lib/dpkg/status.d/")
-                .filter(|name| !name.is_empty())
-            else {
+            let Some(name) = path.strip_prefix("./var/lib/dpkg/status.d/").filter(|name| !name.is_empty()) else {
                 continue;
             };
             let mut bytes = Vec::new();
             entry.read_to_end(&mut bytes).unwrap();
             match status_d::kind_of(name) {
-                status_d::StatusFileKind::Md5sums => {
-                    drop(info::read_md5sums(name, &bytes).unwrap())
-                }
+                status_d::StatusFileKind::Md5sums => drop(info::read_md5sums(name, &bytes).unwrap()),
                 status_d::StatusFileKind::Control => {
                     let packages = status_d::read(name, &bytes).unwrap();
                     assert_eq!((packages.len(), &*packages[0].name), (1, name));

@@ -42,27 +42,14 @@ impl Apt {
     fn new(data: &Path) -> Self {
         let read = |path: &str| read_xz(&data.join(path).join("main/binary-amd64/Packages.xz"));
         let main = read("debian/dists/bookworm");
-        let updates = [
-            read("debian/dists/bookworm-updates"),
-            b"\n".to_vec(),
-            read("debian-security/dists/bookworm-security"),
-        ]
-        .concat();
+        let updates =
+            [read("debian/dists/bookworm-updates"), b"\n".to_vec(), read("debian-security/dists/bookworm-security")]
+                .concat();
         let root = tempfile::tempdir().unwrap();
-        for path in [
-            "state/lists/partial",
-            "cache/archives/partial",
-            "etc/preferences.d",
-            "main",
-            "updates",
-        ] {
+        for path in ["state/lists/partial", "cache/archives/partial", "etc/preferences.d", "main", "updates"] {
             fs::create_dir_all(root.path().join(path)).unwrap();
         }
-        let apt = Self {
-            root,
-            main,
-            updates,
-        };
+        let apt = Self { root, main, updates };
         fs::write(apt.path("main/Packages"), &apt.main).unwrap();
         fs::write(apt.path("updates/Packages"), &apt.updates).unwrap();
         apt.use_sources(&["main"]);
@@ -74,28 +61,16 @@ impl Apt {
     }
 
     fn use_sources(&self, folders: &[&str]) {
-        let line = |folder: &&str| {
-            format!(
-                "deb [trusted=yes allow-insecure=yes] file:{} ./\n",
-                self.path(folder).display()
-            )
-        };
-        fs::write(
-            self.path("etc/sources.list"),
-            folders.iter().map(line).collect::<String>(),
-        )
-        .unwrap();
+        let line =
+            |folder: &&str| format!("deb [trusted=yes allow-insecure=yes] file:{} ./\n", self.path(folder).display());
+        fs::write(self.path("etc/sources.list"), folders.iter().map(line).collect::<String>()).unwrap();
         fs::write(self.path("status"), "").unwrap();
         self.run(&["update"]);
     }
 
     fn run(&self, arguments: &[&str]) -> String {
-        let folders = [
-            ("Dir::State", "state"),
-            ("Dir::State::status", "status"),
-            ("Dir::Cache", "cache"),
-            ("Dir::Etc", "etc"),
-        ];
+        let folders =
+            [("Dir::State", "state"), ("Dir::State::status", "status"), ("Dir::Cache", "cache"), ("Dir::Etc", "etc")];
         let folders = folders.map(|(name, path)| format!("-o{name}={}", self.path(path).display()));
         let options = [
             "-oAPT::Architecture=amd64",
@@ -112,11 +87,7 @@ impl Apt {
             .output()
             .unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(
-            output.status.success(),
-            "apt-get {arguments:?}: {text}{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        assert!(output.status.success(), "apt-get {arguments:?}: {text}{}", String::from_utf8_lossy(&output.stderr));
         text
     }
 
@@ -153,38 +124,23 @@ impl Apt {
     }
 
     fn archive(&self) -> Archive {
-        let index =
-            |text: &[u8]| Arc::new(PackageIndex::parse(text.to_vec(), "amd64", origin()).unwrap());
+        let index = |text: &[u8]| Arc::new(PackageIndex::parse(text.to_vec(), "amd64", origin()).unwrap());
         Archive::new([index(&self.main), index(&self.updates)])
     }
 }
 
 fn origin() -> Origin {
-    let source = parse_sources("s", b"deb http://deb.example.org stable main\n")
-        .unwrap()
-        .remove(0);
+    let source = parse_sources("s", b"deb http://deb.example.org stable main\n").unwrap().remove(0);
     let release = Release::parse("Suite: stable\nDate: Sat, 11 Jul 2026 10:16:37 UTC\n").unwrap();
-    Origin {
-        source,
-        release: Arc::new(release),
-        component: "main".to_owned(),
-    }
+    Origin { source, release: Arc::new(release), component: "main".to_owned() }
 }
 
 fn installed(status: &str) -> Vec<InstalledPackage> {
-    StatusFile::read("status", status.as_bytes())
-        .unwrap()
-        .packages()
-        .cloned()
-        .collect()
+    StatusFile::read("status", status.as_bytes()).unwrap().packages().cloned().collect()
 }
 
 fn changed(solution: &Solution) -> BTreeMap<String, String> {
-    solution
-        .changes
-        .iter()
-        .map(|change| (change.name.clone(), change.package.version().to_owned()))
-        .collect()
+    solution.changes.iter().map(|change| (change.name.clone(), change.package.version().to_owned())).collect()
 }
 
 /// Sets of packages that pull in very different parts of the archive.
@@ -193,14 +149,7 @@ const SYSTEMS: [&[&str]; 5] = [
     &["postgresql", "openssh-server", "systemd-sysv"],
     &["apache2", "php", "mariadb-server", "imagemagick"],
     &["build-essential", "git", "vim", "default-jre-headless"],
-    &[
-        "task-desktop",
-        "firefox-esr",
-        "libreoffice-writer",
-        "gimp",
-        "samba",
-        "chromium",
-    ],
+    &["task-desktop", "firefox-esr", "libreoffice-writer", "gimp", "samba", "chromium"],
 ];
 
 #[test]
@@ -238,10 +187,7 @@ fn everything_is_upgraded_as_apt_does() {
         assert!(solution.broken.is_empty(), "{:?}", solution.broken);
         upgrades += wanted.len();
     }
-    assert!(
-        upgrades > 100,
-        "only {upgrades} upgrades: the archive has nothing to compare"
-    );
+    assert!(upgrades > 100, "only {upgrades} upgrades: the archive has nothing to compare");
 }
 
 #[test]
@@ -258,20 +204,13 @@ fn one_package_is_upgraded_as_apt_does() {
     apt.use_sources(&["main", "updates"]);
     fs::write(apt.path("status"), &status).unwrap();
     let installed = installed(&status);
-    let situation = Situation {
-        installed: &installed,
-        archive: &archive,
-        preferences: &Preferences::new(),
-        architecture: "amd64",
-    };
+    let situation =
+        Situation { installed: &installed, archive: &archive, preferences: &Preferences::new(), architecture: "amd64" };
     let all = upgrade_all(situation);
     for change in &all.changes {
         let asked = format!("{}={}", change.name, change.package.version());
         let mut wanted = apt.simulate(&["install", "--only-upgrade", &asked]);
-        let goal = Goal {
-            package: change.name.clone(),
-            version: DebVersion::parse(change.package.version()).unwrap(),
-        };
+        let goal = Goal { package: change.name.clone(), version: DebVersion::parse(change.package.version()).unwrap() };
         let solution = reach(situation, &[goal]);
         let ours = changed(&solution);
         // This apt leaves packages of the same source behind; newer ones do not, and neither do we.
@@ -284,9 +223,7 @@ fn one_package_is_upgraded_as_apt_does() {
             .map(|other| other.name.clone())
             .collect();
         for name in siblings {
-            wanted
-                .entry(name.clone())
-                .or_insert_with(|| ours[&name].clone());
+            wanted.entry(name.clone()).or_insert_with(|| ours[&name].clone());
         }
         assert_eq!(ours, wanted, "{asked}");
         assert!(solution.unreachable.is_empty());

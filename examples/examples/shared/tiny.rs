@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use patchkit_core::{
-    Context, Finding, FixState, Image, ImageSet, Package, Pipeline, PutManifest, Reason, Reference, Result,
-    ScanReport, Severity, Target, Verdict, Verified, Version,
+    Context, Finding, FixState, Image, ImageSet, Package, Pipeline, PutManifest, Reason, Reference, Result, ScanReport,
+    Severity, Target, Verdict, Verified, Version,
     image::{Compression, LayerWriter},
     memory::{LabelPatcher, MemoryRegistry, MemoryScanner, MemoryVerifier},
 };

@@ -6,7 +6,9 @@ use std::{
     sync::Arc,
 };
 
-use patchkit_core::{Context, Error, ErrorKind, ImageSet, Pipeline, PutManifest, Reference, Result, Severity, Stop, Target};
+use patchkit_core::{
+    Context, Error, ErrorKind, ImageSet, Pipeline, PutManifest, Reference, Result, Severity, Stop, Target,
+};
 use patchkit_oci::{LocalKey, RegistryClient, SigstoreBundle, Store, distribution::Options, serve::Server};
 use patchkit_rollout::{FileLedger, SeverityGate, TagDeployer};
 use patchkit_scan::{
@@ -64,7 +66,11 @@ pub(crate) async fn run(args: cli::Demo, global: &Global, cx: &Context) -> Resul
     server.shutdown().await;
     let page = folder.join("report.html");
     pipeline::finish(&*result?, Some(&page), global)?;
-    progress.line(&format!("the report is {}; the record is checked by\n  patchkit ledger verify {}", page.display(), folder.join("ledger.jsonl").display()));
+    progress.line(&format!(
+        "the report is {}; the record is checked by\n  patchkit ledger verify {}",
+        page.display(),
+        folder.join("ledger.jsonl").display()
+    ));
     Ok(())
 }
 
@@ -162,7 +168,8 @@ async fn finish(
 /// is new.
 fn new_folder(named: Option<&Path>) -> Result<PathBuf> {
     let make = |path: &Path| {
-        fs::create_dir_all(path).map_err(|error| Error::invalid(error.to_string()).during("make the folder").on(path.display()))
+        fs::create_dir_all(path)
+            .map_err(|error| Error::invalid(error.to_string()).during("make the folder").on(path.display()))
     };
     if let Some(path) = named {
         make(path)?;

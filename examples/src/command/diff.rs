@@ -62,6 +62,9 @@ fn packages(before: &Inventory, after: &Inventory) -> Vec<PackageDifference> {
 
 fn text(compared: &Compared) -> String {
     let version = |version: &Option<String>| version.clone().unwrap_or_else(|| "–".into());
-    let rows = compared.packages.iter().map(|package| [package.name.clone(), version(&package.before), version(&package.after)]);
+    let rows = compared
+        .packages
+        .iter()
+        .map(|package| [package.name.clone(), version(&package.before), version(&package.after)]);
     format!("{}\n{}\n{}", compared.platform, output::table(["Package", "Before", "After"], rows), compared.content)
 }

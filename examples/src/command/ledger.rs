@@ -27,7 +27,13 @@ pub(crate) async fn run(args: &cli::Ledger, global: &Global, cx: &Context) -> Re
 fn table(entries: &[Entry]) -> String {
     let rows = entries.iter().map(|entry| {
         let record = &entry.record;
-        [entry.sequence.to_string(), record.at.to_string(), record.kind.clone(), record.subject.short(), record.run.clone()]
+        [
+            entry.sequence.to_string(),
+            record.at.to_string(),
+            record.kind.clone(),
+            record.subject.short(),
+            record.run.clone(),
+        ]
     });
     output::table(["#", "At", "What", "Subject", "Run"], rows)
 }

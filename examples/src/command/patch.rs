@@ -116,7 +116,12 @@ fn text(written: &Written) -> String {
         text.push_str(&plan::table(&done.plan));
         let review: Vec<_> = done.notes.iter().filter(|note| note.class == NoteClass::Review).collect();
         let megabytes = done.added_bytes as f64 / 1e6;
-        text.push_str(&format!("{}: {megabytes:.1} MB added; {} scripts noted, {} to review\n", done.platform, done.notes.len(), review.len()));
+        text.push_str(&format!(
+            "{}: {megabytes:.1} MB added; {} scripts noted, {} to review\n",
+            done.platform,
+            done.notes.len(),
+            review.len()
+        ));
         review.iter().for_each(|note| text.push_str(&format!("  review {}: {}\n", note.subject, note.message)));
     }
     text + &format!("{}@{}\n", written.image, written.digest)

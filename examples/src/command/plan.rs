@@ -45,11 +45,13 @@ pub(crate) async fn one(
 
 /// A plan for people.
 pub(crate) fn table(plan: &Plan) -> String {
-    let heading = format!("{} · {} packages change, {} findings left", plan.subject, plan.changes.len(), plan.unfixable.len());
+    let heading =
+        format!("{} · {} packages change, {} findings left", plan.subject, plan.changes.len(), plan.unfixable.len());
     let version = |version: &Option<patchkit_core::Version>| version.as_ref().map_or("–".into(), ToString::to_string);
-    let changes = plan.changes.iter().map(|change| {
-        [change.package.to_string(), version(&change.from), version(&change.to), change.reason.clone()]
-    });
+    let changes = plan
+        .changes
+        .iter()
+        .map(|change| [change.package.to_string(), version(&change.from), version(&change.to), change.reason.clone()]);
     let mut text = format!("{heading}\n{}\n", output::table(["Package", "From", "To", "Why"], changes));
     if !plan.unfixable.is_empty() {
         let left = plan.unfixable.iter().map(|left| {

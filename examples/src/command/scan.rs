@@ -28,7 +28,8 @@ pub(crate) async fn run(args: &cli::Scan, global: &Global, cx: &Context) -> Resu
         reports.push(progress.step(&name, scanner.scan(image, cx)).await?);
     }
     output::print(global, &reports, || reports.iter().map(table).collect::<Vec<_>>().join("\n"))?;
-    let worst = reports.iter().flat_map(|report| &report.findings).filter(|finding| counts(finding)).map(|f| f.severity);
+    let worst =
+        reports.iter().flat_map(|report| &report.findings).filter(|finding| counts(finding)).map(|f| f.severity);
     Ok(match (worst.max(), args.fail_on) {
         (Some(worst), Some(bound)) if worst >= bound => Ended::Findings,
         _ => Ended::Done,

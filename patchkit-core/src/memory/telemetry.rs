@@ -27,7 +27,12 @@ impl MemoryTelemetry {
         if !value.is_finite() {
             return Err(Error::invalid(format!("{value} is no measurement")).on(signal.name));
         }
-        self.0.lock().expect("nobody panics while holding the lock").entry(signal).or_default().push(Measurement { at, value });
+        self.0
+            .lock()
+            .expect("nobody panics while holding the lock")
+            .entry(signal)
+            .or_default()
+            .push(Measurement { at, value });
         Ok(())
     }
 }
@@ -44,7 +49,8 @@ impl Telemetry for MemoryTelemetry {
         let length = SignedDuration::try_from(window.length).unwrap_or(SignedDuration::MAX);
         let start = window.end.checked_sub(length).unwrap_or(Timestamp::MIN);
         let all = self.0.lock().expect("nobody panics while holding the lock");
-        let inside = all.get(signal).into_iter().flatten().filter(|measured| (start..window.end).contains(&measured.at));
+        let inside =
+            all.get(signal).into_iter().flatten().filter(|measured| (start..window.end).contains(&measured.at));
         let values: Vec<f64> = inside.map(|measured| measured.value).collect();
         Ok(match values.len() {
             0 => Sample::NoData,

@@ -116,12 +116,7 @@ impl<'a> Stanzas<'a> {
     }
 
     fn new(input: &'a [u8], dialect: Dialect) -> Self {
-        Self {
-            input,
-            position: Position { offset: 0, line: 1 },
-            dialect,
-            failed: false,
-        }
+        Self { input, position: Position { offset: 0, line: 1 }, dialect, failed: false }
     }
 
     fn read(&mut self) -> Result<Option<Stanza<'a>>, ControlError> {
@@ -150,11 +145,7 @@ impl<'a> Stanzas<'a> {
     /// The next line without its line feed, or `None` at the end of the file.
     fn line(&self) -> Option<&'a [u8]> {
         let rest = &self.input[self.position.offset..];
-        if rest.is_empty() {
-            None
-        } else {
-            Some(&rest[..memchr(b'\n', rest).unwrap_or(rest.len())])
-        }
+        if rest.is_empty() { None } else { Some(&rest[..memchr(b'\n', rest).unwrap_or(rest.len())]) }
     }
 
     fn advance(&mut self, line: &[u8]) {
@@ -165,8 +156,7 @@ impl<'a> Stanzas<'a> {
     fn skip_separators(&mut self) {
         while let Some(line) = self.line() {
             let lenient = self.dialect == Dialect::Lenient;
-            let separates =
-                line.is_empty() || lenient && (line[0] == b'#' || line.trim_ascii().is_empty());
+            let separates = line.is_empty() || lenient && (line[0] == b'#' || line.trim_ascii().is_empty());
             if !separates {
                 break;
             }
@@ -186,21 +176,13 @@ impl<'a> Stanzas<'a> {
         let value = line[colon + 1..].trim_ascii_start();
         let value_offset = self.position.offset + line.len() - value.len();
         let value = Cow::Borrowed(value.trim_ascii_end());
-        fields.push(Field {
-            name,
-            value,
-            value_offset,
-            position: self.position,
-        });
+        fields.push(Field { name, value, value_offset, position: self.position });
         Ok(())
     }
 
     /// Lengthens the last field by the line at the current position.
     fn continue_field(&self, fields: &mut [Field<'a>]) -> Result<(), ControlError> {
-        let line = self
-            .line()
-            .expect("the caller has read it")
-            .trim_ascii_end();
+        let line = self.line().expect("the caller has read it").trim_ascii_end();
         let Some(field) = fields.last_mut() else {
             return Err(self.error(ControlErrorKind::NoFieldToContinue));
         };
@@ -210,43 +192,26 @@ impl<'a> Stanzas<'a> {
 
     fn check_length(&self, start: Position) -> Result<(), ControlError> {
         if self.position.offset - start.offset > MAX_STANZA_LENGTH {
-            return Err(ControlError {
-                position: start,
-                kind: ControlErrorKind::StanzaTooLong,
-            });
+            return Err(ControlError { position: start, kind: ControlErrorKind::StanzaTooLong });
         }
         Ok(())
     }
 
-    fn finish(
-        &mut self,
-        start: Position,
-        fields: Vec<Field<'a>>,
-    ) -> Result<Option<Stanza<'a>>, ControlError> {
+    fn finish(&mut self, start: Position, fields: Vec<Field<'a>>) -> Result<Option<Stanza<'a>>, ControlError> {
         if fields.is_empty() {
             return Ok(None);
         }
         let bytes = &self.input[start.offset..self.position.offset];
         if let Some(nul) = memchr(0, bytes) {
             let line = start.line + memchr::memchr_iter(b'\n', &bytes[..nul]).count();
-            let position = Position {
-                offset: start.offset + nul,
-                line,
-            };
-            return Err(ControlError {
-                position,
-                kind: ControlErrorKind::Nul,
-            });
+            let position = Position { offset: start.offset + nul, line };
+            return Err(ControlError { position, kind: ControlErrorKind::Nul });
         }
         if self.dialect == Dialect::Strict && !bytes.ends_with(b"\n") {
             self.position.line -= 1;
             return Err(self.error(ControlErrorKind::MissingNewline));
         }
-        Ok(Some(Stanza {
-            bytes,
-            position: start,
-            fields,
-        }))
+        Ok(Some(Stanza { bytes, position: start, fields }))
     }
 
     fn bad_name(&self, line: &[u8]) -> ControlError {
@@ -255,19 +220,14 @@ impl<'a> Stanzas<'a> {
     }
 
     fn error(&self, kind: ControlErrorKind) -> ControlError {
-        ControlError {
-            position: self.position,
-            kind,
-        }
+        ControlError { position: self.position, kind }
     }
 }
 
 /// The name before the colon: printable ASCII, not starting with a hyphen or `#`, spaces after it dropped.
 fn field_name(bytes: &[u8]) -> Option<&str> {
     let name = bytes.trim_ascii_end();
-    let starts_well = name
-        .first()
-        .is_some_and(|first| !matches!(first, b'-' | b'#'));
+    let starts_well = name.first().is_some_and(|first| !matches!(first, b'-' | b'#'));
     if !starts_well || !name.iter().all(u8::is_ascii_graphic) {
         return None;
     }
@@ -349,23 +309,14 @@ impl<'a> Field<'a> {
     pub fn text(&self) -> Result<&str, ControlError> {
         std::str::from_utf8(&self.value).map_err(|_| {
             let kind = ControlErrorKind::Utf8(self.name.to_owned());
-            ControlError {
-                position: self.position,
-                kind,
-            }
+            ControlError { position: self.position, kind }
         })
     }
 
     /// The lines of the value, each without the white space around it; a first line that is empty is left out.
     pub fn lines(&self) -> impl Iterator<Item = &[u8]> {
-        let lines = self
-            .value
-            .split(|byte| *byte == b'\n')
-            .map(<[u8]>::trim_ascii);
-        lines
-            .enumerate()
-            .filter(|(at, line)| *at > 0 || !line.is_empty())
-            .map(|(_, line)| line)
+        let lines = self.value.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+        lines.enumerate().filter(|(at, line)| *at > 0 || !line.is_empty()).map(|(_, line)| line)
     }
 
     /// Where the field starts.
@@ -412,38 +363,19 @@ mod tests {
     }
 
     fn kinds(stanzas: Stanzas<'_>) -> Vec<Result<usize, (usize, ControlErrorKind)>> {
-        stanzas
-            .map(|s| {
-                s.map(|s| s.fields().len())
-                    .map_err(|e| (e.position.line, e.kind))
-            })
-            .collect()
+        stanzas.map(|s| s.map(|s| s.fields().len()).map_err(|e| (e.position.line, e.kind))).collect()
     }
 
     #[test]
     fn fields_in_order_with_their_values() {
-        let stanza = one(
-            "Package: a\nConffiles:\n /etc/a 1\n /etc/b 2\nEmpty:\nDescription : short \n long  \n .\n",
-        );
+        let stanza = one("Package: a\nConffiles:\n /etc/a 1\n /etc/b 2\nEmpty:\nDescription : short \n long  \n .\n");
         let names: Vec<_> = stanza.fields().iter().map(Field::name).collect();
         assert_eq!(names, ["Package", "Conffiles", "Empty", "Description"]);
         assert_eq!(stanza.field("pACKAGE"), Some(&b"a"[..]));
-        assert_eq!(
-            stanza.field("conffiles"),
-            Some(&b"\n /etc/a 1\n /etc/b 2"[..])
-        );
-        assert_eq!(
-            stanza.field("Description"),
-            Some(&b"short \n long  \n ."[..])
-        );
-        assert_eq!(
-            (stanza.field("Empty"), stanza.text("Empty")),
-            (Some(&b""[..]), Ok(None))
-        );
-        assert_eq!(
-            (stanza.field("None"), stanza.text("None")),
-            (None, Ok(None))
-        );
+        assert_eq!(stanza.field("conffiles"), Some(&b"\n /etc/a 1\n /etc/b 2"[..]));
+        assert_eq!(stanza.field("Description"), Some(&b"short \n long  \n ."[..]));
+        assert_eq!((stanza.field("Empty"), stanza.text("Empty")), (Some(&b""[..]), Ok(None)));
+        assert_eq!((stanza.field("None"), stanza.text("None")), (None, Ok(None)));
         let lines: Vec<_> = stanza.find("Conffiles").expect("there").lines().collect();
         assert_eq!(lines, [b"/etc/a 1", b"/etc/b 2"]);
     }
@@ -451,22 +383,11 @@ mod tests {
     #[test]
     fn stanzas_know_their_bytes_and_places() {
         let text = "\n\nA: 1\nB: 2\n\n\nA: 3\n";
-        let stanzas: Vec<_> = Stanzas::strict(text.as_bytes())
-            .map(Result::unwrap)
-            .collect();
+        let stanzas: Vec<_> = Stanzas::strict(text.as_bytes()).map(Result::unwrap).collect();
         assert_eq!(stanzas[0].bytes(), b"A: 1\nB: 2\n");
         assert_eq!(stanzas[0].position(), Position { offset: 2, line: 3 });
-        assert_eq!(
-            stanzas[1].position(),
-            Position {
-                offset: 14,
-                line: 7
-            }
-        );
-        assert_eq!(
-            stanzas[0].fields()[1].position(),
-            Position { offset: 7, line: 4 }
-        );
+        assert_eq!(stanzas[1].position(), Position { offset: 14, line: 7 });
+        assert_eq!(stanzas[0].fields()[1].position(), Position { offset: 7, line: 4 });
     }
 
     #[test]
@@ -497,10 +418,7 @@ mod tests {
     #[test]
     fn lengths_are_bounded() {
         let long = format!("A: 1\n{}", " x\n".repeat(MAX_STANZA_LENGTH / 3 + 1));
-        assert_eq!(
-            kinds(Stanzas::strict(long.as_bytes())),
-            [Err((1, ControlErrorKind::StanzaTooLong))]
-        );
+        assert_eq!(kinds(Stanzas::strict(long.as_bytes())), [Err((1, ControlErrorKind::StanzaTooLong))]);
         let many: String = (0..=MAX_FIELDS).map(|i| format!("F{i}: x\n")).collect();
         let error = Err((MAX_FIELDS + 1, ControlErrorKind::TooManyFields));
         assert_eq!(kinds(Stanzas::strict(many.as_bytes())), [error]);
@@ -508,10 +426,7 @@ mod tests {
 
     #[test]
     fn other_bytes_than_text_are_kept() {
-        let stanza = Stanzas::strict(b"A: caf\xe9\n")
-            .next()
-            .expect("one")
-            .expect("sound");
+        let stanza = Stanzas::strict(b"A: caf\xe9\n").next().expect("one").expect("sound");
         assert_eq!(stanza.field("A"), Some(&b"caf\xe9"[..]));
         let error = stanza.text("A").expect_err("refused");
         assert_eq!(error.to_string(), "line 1: the value of A is not UTF-8");
@@ -520,9 +435,7 @@ mod tests {
     #[test]
     fn files_that_people_write() {
         let text = "# head\nTypes: deb\nURIs: a\n# between\n  b\n# more\n  c\n \n#\nTypes: deb-src\r\n\r\nA: 1";
-        let stanzas: Vec<_> = Stanzas::lenient(text.as_bytes())
-            .map(Result::unwrap)
-            .collect();
+        let stanzas: Vec<_> = Stanzas::lenient(text.as_bytes()).map(Result::unwrap).collect();
         assert_eq!(stanzas.len(), 3);
         assert_eq!(stanzas[0].field("URIs"), Some(&b"a\n  b\n  c"[..]));
         assert_eq!(stanzas[1].field("Types"), Some(&b"deb-src"[..]));

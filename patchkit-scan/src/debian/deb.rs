@@ -73,11 +73,7 @@ impl<R: Read + Seek + Send> Deb<R> {
     /// other than 2, an unknown compression.
     pub fn open(mut reader: R) -> Result<Self, DebError> {
         let (control, data) = ar::read_layout(&mut reader)?;
-        Ok(Self {
-            reader,
-            control,
-            data,
-        })
+        Ok(Self { reader, control, data })
     }
 
     /// Reads all files of `control.tar`, by name: `control`, `md5sums`, `conffiles`, `postinst` and so on.
@@ -87,9 +83,7 @@ impl<R: Read + Seek + Send> Deb<R> {
     /// than [`MAX_CONTROL_LENGTH`] bytes.
     pub fn control_files(&mut self) -> Result<BTreeMap<String, ControlFile>, DebError> {
         let member = self.control.clone();
-        control::read(DataArchive {
-            tar: self.member_tar(&member, MAX_CONTROL_LENGTH)?,
-        })
+        control::read(DataArchive { tar: self.member_tar(&member, MAX_CONTROL_LENGTH)? })
     }
 
     /// Opens `data.tar` to stream its entries.
@@ -98,9 +92,7 @@ impl<R: Read + Seek + Send> Deb<R> {
     /// The member cannot be reached, or its decompressor cannot start.
     pub fn data(&mut self) -> Result<DataArchive<'_>, DebError> {
         let member = self.data.clone();
-        Ok(DataArchive {
-            tar: self.member_tar(&member, MAX_DATA_LENGTH)?,
-        })
+        Ok(DataArchive { tar: self.member_tar(&member, MAX_DATA_LENGTH)? })
     }
 
     /// How `data.tar` is compressed.
@@ -110,14 +102,8 @@ impl<R: Read + Seek + Send> Deb<R> {
     }
 
     fn member_tar(&mut self, member: &Member, limit: u64) -> Result<TarReader<'_>, DebError> {
-        let failed = |kind: std::io::Error| DebError {
-            member: member.name.clone(),
-            offset: 0,
-            kind: kind.into(),
-        };
-        self.reader
-            .seek(SeekFrom::Start(member.offset))
-            .map_err(failed)?;
+        let failed = |kind: std::io::Error| DebError { member: member.name.clone(), offset: 0, kind: kind.into() };
+        self.reader.seek(SeekFrom::Start(member.offset)).map_err(failed)?;
         let bytes = BufReader::with_capacity(1 << 16, (&mut self.reader).take(member.size));
         let plain = member.compression.decoder(bytes).map_err(failed)?;
         let plain = Box::new(BufReader::with_capacity(1 << 16, plain));
@@ -152,10 +138,7 @@ impl DebError {
     pub fn is_damage(&self) -> bool {
         use std::io::ErrorKind::{InvalidData, InvalidInput, Other, UnexpectedEof};
         match &self.kind {
-            DebErrorKind::Io(error) => matches!(
-                error.kind(),
-                InvalidData | InvalidInput | Other | UnexpectedEof
-            ),
+            DebErrorKind::Io(error) => matches!(error.kind(), InvalidData | InvalidInput | Other | UnexpectedEof),
             DebErrorKind::Unsupported(_) => false,
             DebErrorKind::Format(_) | DebErrorKind::Limit(_) | DebErrorKind::Path(_) => true,
         }

@@ -82,11 +82,7 @@ pub enum DatabaseErrorKind {
 
 impl DatabaseError {
     pub(crate) fn new(file: &str, line: usize, kind: impl Into<DatabaseErrorKind>) -> Self {
-        Self {
-            file: file.to_owned(),
-            line,
-            kind: kind.into(),
-        }
+        Self { file: file.to_owned(), line, kind: kind.into() }
     }
 
     fn control(file: &str, error: ControlError) -> Self {

@@ -38,11 +38,7 @@ impl PackagePath {
     /// # Errors
     /// An absolute path, `..`, NUL, line feed, or too long a path.
     pub fn from_archive(name: &[u8]) -> Result<Self, PathError> {
-        if name.starts_with(b"/") {
-            Err(PathError::Absolute)
-        } else {
-            Self::normalise(name)
-        }
+        if name.starts_with(b"/") { Err(PathError::Absolute) } else { Self::normalise(name) }
     }
 
     /// Reads a path of the package database: `/usr/bin/x`, `/.`.
@@ -50,11 +46,7 @@ impl PackagePath {
     /// # Errors
     /// A relative path, `..`, NUL, line feed, or too long a path.
     pub fn from_absolute(path: &[u8]) -> Result<Self, PathError> {
-        if path.starts_with(b"/") {
-            Self::normalise(path)
-        } else {
-            Err(PathError::Relative)
-        }
+        if path.starts_with(b"/") { Self::normalise(path) } else { Err(PathError::Relative) }
     }
 
     fn normalise(path: &[u8]) -> Result<Self, PathError> {
@@ -64,10 +56,7 @@ impl PackagePath {
         if path.iter().any(|byte| matches!(byte, 0 | b'\n')) {
             return Err(PathError::Character);
         }
-        let parts = || {
-            path.split(|byte| *byte == b'/')
-                .filter(|part| !matches!(*part, b"" | b"."))
-        };
+        let parts = || path.split(|byte| *byte == b'/').filter(|part| !matches!(*part, b"" | b"."));
         if parts().any(|part| part == b"..") {
             return Err(PathError::Parent);
         }
@@ -89,11 +78,7 @@ impl PackagePath {
     /// The path as the package database writes it: with a leading slash, the root as `/.`.
     #[must_use]
     pub fn to_absolute(&self) -> Vec<u8> {
-        if self.is_root() {
-            b"/.".to_vec()
-        } else {
-            [b"/", &*self.0].concat()
-        }
+        if self.is_root() { b"/.".to_vec() } else { [b"/", &*self.0].concat() }
     }
 }
 
@@ -122,12 +107,7 @@ mod tests {
             (".", ""),
             ("..a/b..", "..a/b.."),
         ] {
-            assert_eq!(
-                PackagePath::from_archive(name.as_bytes())
-                    .expect(name)
-                    .as_bytes(),
-                path.as_bytes()
-            );
+            assert_eq!(PackagePath::from_archive(name.as_bytes()).expect(name).as_bytes(), path.as_bytes());
         }
         for (name, error) in [
             ("/etc/passwd", PathError::Absolute),
@@ -138,21 +118,13 @@ mod tests {
         ] {
             assert_eq!(PackagePath::from_archive(name.as_bytes()), Err(error));
         }
-        assert_eq!(
-            PackagePath::from_archive(&[b'a'; MAX_PATH_LENGTH + 1]),
-            Err(PathError::TooLong)
-        );
+        assert_eq!(PackagePath::from_archive(&[b'a'; MAX_PATH_LENGTH + 1]), Err(PathError::TooLong));
     }
 
     #[test]
     fn database_paths_are_absolute() {
         for path in ["/.", "/usr/bin/x"] {
-            assert_eq!(
-                PackagePath::from_absolute(path.as_bytes())
-                    .expect(path)
-                    .to_absolute(),
-                path.as_bytes()
-            );
+            assert_eq!(PackagePath::from_absolute(path.as_bytes()).expect(path).to_absolute(), path.as_bytes());
         }
         assert_eq!(PackagePath::from_absolute(b"usr"), Err(PathError::Relative));
     }

@@ -155,10 +155,7 @@ impl Solution {
         let mut chain = Vec::new();
         let mut next = self.change(package);
         while let Some(change) = next {
-            if chain
-                .iter()
-                .any(|known: &&Change| known.name == change.name)
-            {
+            if chain.iter().any(|known: &&Change| known.name == change.name) {
                 break;
             }
             chain.push(change);
@@ -173,10 +170,7 @@ impl Solution {
 
 impl Reason {
     fn new(text: impl Into<String>) -> Self {
-        Self {
-            text: text.into(),
-            because: Vec::new(),
-        }
+        Self { text: text.into(), because: Vec::new() }
     }
 
     fn lines(&self, f: &mut fmt::Formatter<'_>, depth: usize) -> fmt::Result {
@@ -184,9 +178,7 @@ impl Reason {
             write!(f, "\n{:1$}because ", "", 2 * depth)?;
         }
         f.write_str(&self.text)?;
-        self.because
-            .iter()
-            .try_for_each(|reason| reason.lines(f, depth + 1))
+        self.because.iter().try_for_each(|reason| reason.lines(f, depth + 1))
     }
 }
 

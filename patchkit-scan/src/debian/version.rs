@@ -81,12 +81,7 @@ impl DebVersion {
         let (epoch, upstream) = split_epoch(text)?;
         let upstream_end = split_revision(text, upstream)?;
         let offset = |at: usize| u32::try_from(at).expect("bounded by MAX_VERSION_LENGTH");
-        Ok(Self {
-            text: text.into(),
-            epoch,
-            upstream: offset(upstream),
-            upstream_end: offset(upstream_end),
-        })
+        Ok(Self { text: text.into(), epoch, upstream: offset(upstream), upstream_end: offset(upstream_end) })
     }
 
     /// The epoch, 0 where none is written.
@@ -104,9 +99,7 @@ impl DebVersion {
     /// The Debian revision, empty for a native package.
     #[must_use]
     pub fn revision(&self) -> &str {
-        self.text
-            .get(self.upstream_end as usize + 1..)
-            .unwrap_or("")
+        self.text.get(self.upstream_end as usize + 1..).unwrap_or("")
     }
 
     /// The version as it was read.
@@ -119,22 +112,14 @@ impl DebVersion {
     #[must_use]
     pub fn canonical(&self) -> String {
         let rest = &self.text[self.upstream as usize..];
-        if self.epoch == 0 && !rest.contains(':') {
-            rest.to_owned()
-        } else {
-            format!("{}:{rest}", self.epoch)
-        }
+        if self.epoch == 0 && !rest.contains(':') { rest.to_owned() } else { format!("{}:{rest}", self.epoch) }
     }
 }
 
 /// Where the upstream version starts, and the epoch before it.
 fn split_epoch(text: &str) -> Result<(u32, usize), VersionError> {
     let Some((epoch, rest)) = text.split_once(':') else {
-        return if text.is_empty() {
-            Err(VersionError::Empty)
-        } else {
-            Ok((0, 0))
-        };
+        return if text.is_empty() { Err(VersionError::Empty) } else { Ok((0, 0)) };
     };
     // dpkg reads it with strtol into an int, so a sign is allowed.
     let epoch: i64 = epoch.parse().map_err(|_| VersionError::Epoch)?;
@@ -144,45 +129,30 @@ fn split_epoch(text: &str) -> Result<(u32, usize), VersionError> {
     if rest.is_empty() {
         return Err(VersionError::Empty);
     }
-    Ok((
-        u32::try_from(epoch).expect("checked against i32::MAX"),
-        text.len() - rest.len(),
-    ))
+    Ok((u32::try_from(epoch).expect("checked against i32::MAX"), text.len() - rest.len()))
 }
 
 /// Where the upstream version ends.
 fn split_revision(text: &str, upstream: usize) -> Result<usize, VersionError> {
-    let end = text[upstream..]
-        .rfind('-')
-        .map_or(text.len(), |hyphen| upstream + hyphen);
+    let end = text[upstream..].rfind('-').map_or(text.len(), |hyphen| upstream + hyphen);
     if end + 1 == text.len() && text.ends_with('-') {
         return Err(VersionError::EmptyRevision);
     }
-    if end == upstream {
-        Err(VersionError::Empty)
-    } else {
-        Ok(end)
-    }
+    if end == upstream { Err(VersionError::Empty) } else { Ok(end) }
 }
 
 fn check_upstream(upstream: &str) -> Result<(), VersionError> {
     if !upstream.starts_with(|first: char| first.is_ascii_digit()) {
         return Err(VersionError::Start);
     }
-    match upstream
-        .chars()
-        .find(|c| !c.is_ascii_alphanumeric() && !".-+~:".contains(*c))
-    {
+    match upstream.chars().find(|c| !c.is_ascii_alphanumeric() && !".-+~:".contains(*c)) {
         Some(odd) => Err(VersionError::UpstreamCharacter(odd)),
         None => Ok(()),
     }
 }
 
 fn check_revision(revision: &str) -> Result<(), VersionError> {
-    match revision
-        .chars()
-        .find(|c| !c.is_ascii_alphanumeric() && !".+~".contains(*c))
-    {
+    match revision.chars().find(|c| !c.is_ascii_alphanumeric() && !".+~".contains(*c)) {
         Some(odd) => Err(VersionError::RevisionCharacter(odd)),
         None => Ok(()),
     }
@@ -256,20 +226,11 @@ fn compare_part(mut a: &[u8], mut b: &[u8]) -> Ordering {
 
 /// Splits off the leading non-digits, the digits after them without their leading zeros, and the rest.
 fn next_pair(part: &[u8]) -> (&[u8], &[u8], &[u8]) {
-    let word = part
-        .iter()
-        .position(u8::is_ascii_digit)
-        .unwrap_or(part.len());
+    let word = part.iter().position(u8::is_ascii_digit).unwrap_or(part.len());
     let (word, tail) = part.split_at(word);
-    let number = tail
-        .iter()
-        .position(|c| !c.is_ascii_digit())
-        .unwrap_or(tail.len());
+    let number = tail.iter().position(|c| !c.is_ascii_digit()).unwrap_or(tail.len());
     let (number, rest) = tail.split_at(number);
-    let zeros = number
-        .iter()
-        .position(|c| *c != b'0')
-        .unwrap_or(number.len());
+    let zeros = number.iter().position(|c| *c != b'0').unwrap_or(number.len());
     (word, &number[zeros..], rest)
 }
 
@@ -377,15 +338,9 @@ mod tests {
     #[test]
     fn parts() {
         let v = version(" 2:1.0-rc1-3~deb11u2\t");
-        assert_eq!(
-            (v.epoch(), v.upstream(), v.revision()),
-            (2, "1.0-rc1", "3~deb11u2")
-        );
+        assert_eq!((v.epoch(), v.upstream(), v.revision()), (2, "1.0-rc1", "3~deb11u2"));
         assert_eq!(v.to_string(), "2:1.0-rc1-3~deb11u2");
-        assert_eq!(
-            (version("1.0").upstream(), version("1.0").revision()),
-            ("1.0", "")
-        );
+        assert_eq!((version("1.0").upstream(), version("1.0").revision()), ("1.0", ""));
     }
 
     #[test]
@@ -412,16 +367,9 @@ mod tests {
             ("1.0-", EmptyRevision),
             ("1.0 2", Space),
         ] {
-            assert_eq!(
-                DebVersion::parse_lenient(text).expect_err("refused"),
-                error,
-                "{text:?}"
-            );
+            assert_eq!(DebVersion::parse_lenient(text).expect_err("refused"), error, "{text:?}");
         }
-        assert_eq!(
-            DebVersion::parse_lenient(&"1".repeat(MAX_VERSION_LENGTH + 1)).expect_err("refused"),
-            TooLong
-        );
+        assert_eq!(DebVersion::parse_lenient(&"1".repeat(MAX_VERSION_LENGTH + 1)).expect_err("refused"), TooLong);
     }
 
     #[test]
@@ -435,11 +383,7 @@ mod tests {
             ("1:1.0-1:2", RevisionCharacter(':')),
             ("1.é", UpstreamCharacter('é')),
         ] {
-            assert_eq!(
-                DebVersion::parse(text).expect_err("refused"),
-                error,
-                "{text:?}"
-            );
+            assert_eq!(DebVersion::parse(text).expect_err("refused"), error, "{text:?}");
         }
         assert!(DebVersion::parse("1:2:3-4").is_ok());
     }
@@ -448,9 +392,7 @@ mod tests {
     fn relations() {
         let (old, new) = (version("1.0-1"), version("1.0-1+deb12u1"));
         assert!(Relation::Earlier.holds(&old, &new) && Relation::LaterOrEqual.holds(&new, &old));
-        assert!(
-            !Relation::Equal.holds(&old, &new) && Relation::Equal.holds(&old, &version("0:1.0-01"))
-        );
+        assert!(!Relation::Equal.holds(&old, &new) && Relation::Equal.holds(&old, &version("0:1.0-01")));
         assert!(Relation::Later.holds(&new, &old) && Relation::EarlierOrEqual.holds(&old, &old));
     }
 

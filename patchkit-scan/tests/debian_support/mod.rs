@@ -26,10 +26,7 @@ pub(crate) fn shared_data(path: &str) -> Option<PathBuf> {
 /// # Panics
 /// When it cannot and `PATCHKIT_REQUIRE_EXTERNAL=1`.
 pub(crate) fn tool(tool: &str) -> bool {
-    let runs = Command::new(tool)
-        .arg("--version")
-        .output()
-        .is_ok_and(|output| output.status.success());
+    let runs = Command::new(tool).arg("--version").output().is_ok_and(|output| output.status.success());
     if !runs {
         skip(&format!("{tool} cannot be run"));
     }
@@ -41,10 +38,7 @@ pub(crate) fn tool(tool: &str) -> bool {
 /// # Panics
 /// When `PATCHKIT_REQUIRE_EXTERNAL=1`.
 pub(crate) fn skip(why: &str) {
-    assert!(
-        std::env::var_os("PATCHKIT_REQUIRE_EXTERNAL").is_none_or(|v| v != "1"),
-        "required: {why}"
-    );
+    assert!(std::env::var_os("PATCHKIT_REQUIRE_EXTERNAL").is_none_or(|v| v != "1"), "required: {why}");
     eprintln!("skipped: {why}");
 }
 
@@ -52,9 +46,7 @@ pub(crate) fn skip(why: &str) {
 pub(crate) fn read_xz(path: &Path) -> Vec<u8> {
     let file = std::fs::File::open(path).unwrap();
     let mut bytes = Vec::new();
-    liblzma::read::XzDecoder::new(file)
-        .read_to_end(&mut bytes)
-        .unwrap();
+    liblzma::read::XzDecoder::new(file).read_to_end(&mut bytes).unwrap();
     bytes
 }
 
@@ -64,10 +56,6 @@ pub(crate) fn read_xz(path: &Path) -> Vec<u8> {
 /// When it fails.
 pub(crate) fn run(command: &mut Command) -> Vec<u8> {
     let output = command.output().unwrap();
-    assert!(
-        output.status.success(),
-        "{command:?}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     output.stdout
 }

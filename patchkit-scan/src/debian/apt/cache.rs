@@ -75,9 +75,7 @@ impl Cache {
         file.read_to_end(&mut bytes).map_err(at(&path))?;
         let mut hasher = Hasher::new(digest.algorithm());
         hasher.update(&bytes);
-        Ok(self
-            .keep_if(hasher.finish() == *digest, digest, path)?
-            .map(|_| bytes))
+        Ok(self.keep_if(hasher.finish() == *digest, digest, path)?.map(|_| bytes))
     }
 
     /// Begins a file whose digest will be of this kind. Dropped unfinished, it leaves nothing behind.
@@ -86,12 +84,7 @@ impl Cache {
     /// `Denied` or `Unexpected` when no file can be made.
     pub fn writer(&self, algorithm: Algorithm) -> Result<CacheWriter> {
         let file = NamedTempFile::new_in(self.unfinished()).map_err(at(&self.root))?;
-        Ok(CacheWriter {
-            cache: self.clone(),
-            file,
-            hasher: Hasher::new(algorithm),
-            size: 0,
-        })
+        Ok(CacheWriter { cache: self.clone(), file, hasher: Hasher::new(algorithm), size: 0 })
     }
 
     /// Stores bytes under their digest and says where.
@@ -116,8 +109,7 @@ impl Cache {
         let mut note = String::new();
         file.read_to_string(&mut note).map_err(at(&path))?;
         let date = note.lines().next().unwrap_or_default().parse();
-        date.map(Some)
-            .map_err(|_| Error::corrupt("not a date; remove it to begin anew").on(path.display()))
+        date.map(Some).map_err(|_| Error::corrupt("not a date; remove it to begin anew").on(path.display()))
     }
 
     /// Notes the date of a `Release` file that was verified, unless a newer one is noted already.
@@ -128,19 +120,13 @@ impl Cache {
         let path = self.seen_path(suite);
         let lock = File::create(path.with_extension("lock")).map_err(at(&path))?;
         lock.lock().map_err(at(&path))?;
-        if self
-            .seen(suite)
-            .ok()
-            .flatten()
-            .is_some_and(|seen| seen >= date)
-        {
+        if self.seen(suite).ok().flatten().is_some_and(|seen| seen >= date) {
             return Ok(());
         }
         let mut file = NamedTempFile::new_in(self.unfinished()).map_err(at(&path))?;
         let write = write!(file, "{date}\n{suite}\n").and_then(|()| file.as_file().sync_all());
         write.map_err(at(&path))?;
-        file.persist(&path)
-            .map_err(|error| at(&path)(error.error))?;
+        file.persist(&path).map_err(|error| at(&path)(error.error))?;
         Ok(())
     }
 
@@ -161,10 +147,8 @@ impl Cache {
             return;
         };
         for entry in entries.flatten() {
-            let age = entry
-                .metadata()
-                .and_then(|data| data.modified())
-                .map(|time| SystemTime::now().duration_since(time));
+            let age =
+                entry.metadata().and_then(|data| data.modified()).map(|time| SystemTime::now().duration_since(time));
             if matches!(age, Ok(Ok(age)) if age > ABANDONED) {
                 let _ = fs::remove_file(entry.path());
             }
@@ -173,10 +157,7 @@ impl Cache {
 
     fn path(&self, digest: &Digest) -> PathBuf {
         let hex = digest.hex();
-        self.root
-            .join(digest.algorithm().as_str())
-            .join(&hex[..2])
-            .join(hex)
+        self.root.join(digest.algorithm().as_str()).join(&hex[..2]).join(hex)
     }
 
     fn seen_path(&self, suite: &str) -> PathBuf {
@@ -221,16 +202,12 @@ impl CacheWriter {
     pub fn finish(self, expected: &Digest) -> Result<PathBuf> {
         let found = self.hasher.finish();
         if found != *expected {
-            return Err(Error::corrupt(format!(
-                "has the digest {found}, not {expected}"
-            )));
+            return Err(Error::corrupt(format!("has the digest {found}, not {expected}")));
         }
         let path = self.cache.path(expected);
         let folder = path.parent().unwrap_or(&self.cache.root);
         fs::create_dir_all(folder).map_err(at(folder))?;
-        self.file
-            .persist(&path)
-            .map_err(|error| at(&path)(error.error))?;
+        self.file.persist(&path).map_err(|error| at(&path)(error.error))?;
         Ok(path)
     }
 }
@@ -246,19 +223,9 @@ fn open(path: &Path) -> Result<Option<File>> {
 fn at(path: &Path) -> impl Fn(io::Error) -> Error + use<> {
     let path = path.display().to_string();
     move |error| {
-        let denied = matches!(
-            error.kind(),
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
-        );
-        let kind = if denied {
-            ErrorKind::Denied
-        } else {
-            ErrorKind::Unexpected
-        };
-        Error::new(kind, error.to_string())
-            .during("use the cache")
-            .on(&path)
-            .because(error)
+        let denied = matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem);
+        let kind = if denied { ErrorKind::Denied } else { ErrorKind::Unexpected };
+        Error::new(kind, error.to_string()).during("use the cache").on(&path).because(error)
     }
 }
 
@@ -285,27 +252,16 @@ mod tests {
         assert_eq!(cache.read(&digest).expect("absent"), None);
         let path = cache.store(&digest, b"hello").expect("stored");
         assert_eq!(cache.find(&digest).expect("there"), Some(path));
-        assert_eq!(
-            cache.read(&digest).expect("there").as_deref(),
-            Some(&b"hello"[..])
-        );
+        assert_eq!(cache.read(&digest).expect("there").as_deref(), Some(&b"hello"[..]));
         assert_eq!(unfinished(&cache), 0);
     }
 
     #[test]
     fn other_bytes_are_refused_and_leave_nothing() {
         let (_folder, cache) = cache();
-        let error = cache
-            .store(&Digest::of("hello"), b"hullo")
-            .expect_err("other bytes");
+        let error = cache.store(&Digest::of("hello"), b"hullo").expect_err("other bytes");
         assert_eq!(error.kind(), ErrorKind::Corrupt);
-        assert_eq!(
-            (
-                cache.read(&Digest::of("hello")).expect("absent"),
-                unfinished(&cache)
-            ),
-            (None, 0)
-        );
+        assert_eq!((cache.read(&Digest::of("hello")).expect("absent"), unfinished(&cache)), (None, 0));
     }
 
     #[test]
@@ -326,13 +282,7 @@ mod tests {
         let (_folder, cache) = cache();
         let mut writer = cache.writer(Algorithm::Sha256).expect("a writer");
         writer.write(b"hel").expect("written");
-        assert_eq!(
-            (
-                cache.read(&Digest::of("hel")).expect("absent"),
-                unfinished(&cache)
-            ),
-            (None, 1)
-        );
+        assert_eq!((cache.read(&Digest::of("hel")).expect("absent"), unfinished(&cache)), (None, 1));
         drop(writer);
         assert_eq!(unfinished(&cache), 0);
     }
@@ -363,31 +313,19 @@ mod tests {
         for date in ["2026-01-02T00:00:00Z", "2026-01-01T00:00:00Z"] {
             cache.set_seen("a", time(date)).expect("noted");
         }
-        assert_eq!(
-            cache.seen("a").expect("noted"),
-            Some(time("2026-01-02T00:00:00Z"))
-        );
+        assert_eq!(cache.seen("a").expect("noted"), Some(time("2026-01-02T00:00:00Z")));
         assert_eq!(cache.seen("b").expect("nothing"), None);
         fs::write(cache.seen_path("a"), "yesterday").expect("damaged");
-        assert_eq!(
-            cache.seen("a").expect_err("damaged").kind(),
-            ErrorKind::Corrupt
-        );
+        assert_eq!(cache.seen("a").expect_err("damaged").kind(), ErrorKind::Corrupt);
     }
 
     #[test]
     fn leftovers_go_after_a_day() {
         let (_folder, cache) = cache();
-        let (old, new) = (
-            cache.unfinished().join("old"),
-            cache.unfinished().join("new"),
-        );
+        let (old, new) = (cache.unfinished().join("old"), cache.unfinished().join("new"));
         fs::write(&new, "").expect("written");
         let two_days_ago = SystemTime::now() - 2 * ABANDONED;
-        File::create(&old)
-            .expect("made")
-            .set_modified(two_days_ago)
-            .expect("dated");
+        File::create(&old).expect("made").set_modified(two_days_ago).expect("dated");
         Cache::open(&cache.root).expect("opened again");
         assert!(!old.exists() && new.exists());
     }

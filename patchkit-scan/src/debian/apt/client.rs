@@ -67,10 +67,7 @@ impl Archive {
     /// An archive of indexes that were read by other means.
     #[must_use]
     pub fn new(indexes: impl Into<Vec<Arc<PackageIndex>>>) -> Self {
-        Self {
-            indexes: indexes.into(),
-            missing: Vec::new(),
-        }
+        Self { indexes: indexes.into(), missing: Vec::new() }
     }
 
     /// The indexes, in the order of the sources.
@@ -106,32 +103,21 @@ impl ArchiveClient {
     /// A client that reads with `fetch` and keeps what it read in `cache`.
     #[must_use]
     pub fn new(fetch: Arc<dyn Fetch>, cache: Cache) -> Self {
-        Self {
-            fetch,
-            cache,
-            mirrors: Vec::new(),
-            accept_expired: false,
-        }
+        Self { fetch, cache, mirrors: Vec::new(), accept_expired: false }
     }
 
     /// Reads from mirrors instead of the addresses that the sources name. Of several that fit, the next is asked when
     /// one fails.
     #[must_use]
     pub fn with_mirrors(self, mirrors: impl Into<Vec<Mirror>>) -> Self {
-        Self {
-            mirrors: mirrors.into(),
-            ..self
-        }
+        Self { mirrors: mirrors.into(), ..self }
     }
 
     /// Accepts `Release` files past their `Valid-Until`, and keys that have expired since they signed, for all sources:
     /// for frozen archives.
     #[must_use]
     pub fn accepting_expired(self, accept: bool) -> Self {
-        Self {
-            accept_expired: accept,
-            ..self
-        }
+        Self { accept_expired: accept, ..self }
     }
 
     /// Reads the indexes of all sources that offer packages for an architecture.
@@ -147,13 +133,10 @@ impl ArchiveClient {
         architecture: &str,
         cx: &Context,
     ) -> Result<Archive> {
-        let wanted = sources
-            .iter()
-            .filter(|source| source.kind == SourceKind::Binary && source.offers(architecture));
+        let wanted = sources.iter().filter(|source| source.kind == SourceKind::Binary && source.offers(architecture));
         let each = stream::iter(wanted.cloned().collect::<Vec<_>>().into_iter().map(|source| async move {
             let read = self.read_source(&source, trust, architecture, cx);
-            read.await
-                .map_err(|error| error.during(format!("read {source}")))
+            read.await.map_err(|error| error.during(format!("read {source}")))
         }));
         let parts: Vec<Archive> = each.buffered(PARALLEL).try_collect().await?;
         Ok(parts.into_iter().fold(Archive::default(), |mut all, part| {
@@ -169,17 +152,12 @@ impl ArchiveClient {
     /// `Corrupt` where size or hash are not as the index says, `Invalid` where its path leads out of the archive, and
     /// what [`Fetch::open`] gives.
     pub async fn download(&self, package: &AvailablePackage, cx: &Context) -> Result<PathBuf> {
-        let file = package
-            .file()
-            .map_err(|error| Error::invalid(error.to_string()).on(&package.origin().source))?;
+        let file = package.file().map_err(|error| Error::invalid(error.to_string()).on(&package.origin().source))?;
         if let Some(path) = self.cached(file.digest, cx).await? {
             return Ok(path);
         }
         let url = package.origin().source.file_url(&file.path);
-        self.try_mirrors(&url, |url| {
-            self.download_file(url, file.digest, file.size, cx)
-        })
-        .await
+        self.try_mirrors(&url, |url| self.download_file(url, file.digest, file.size, cx)).await
     }
 
     async fn cached(&self, digest: Digest, cx: &Context) -> Result<Option<PathBuf>> {
@@ -188,35 +166,18 @@ impl ArchiveClient {
         blocking(move || cache.find(&digest)).await
     }
 
-    async fn download_file(
-        &self,
-        url: Url,
-        digest: Digest,
-        size: u64,
-        cx: &Context,
-    ) -> Result<PathBuf> {
+    async fn download_file(&self, url: Url, digest: Digest, size: u64, cx: &Context) -> Result<PathBuf> {
         let mut body = self.fetch.open(&url, cx).await?;
         tracing::debug!(%url, size, "downloading");
-        let writer = self
-            .receive(&mut body, digest.algorithm(), size, cx)
-            .await?;
+        let writer = self.receive(&mut body, digest.algorithm(), size, cx).await?;
         if writer.size() != size {
-            return Err(Error::corrupt(format!(
-                "has {} bytes, not {size}",
-                writer.size()
-            )));
+            return Err(Error::corrupt(format!("has {} bytes, not {size}", writer.size())));
         }
         blocking(move || writer.finish(&digest)).await
     }
 
     /// Streams a body into the cache, off the asynchronous threads, and stops when it grows too large.
-    async fn receive(
-        &self,
-        body: &mut Body,
-        algorithm: Algorithm,
-        size: u64,
-        cx: &Context,
-    ) -> Result<CacheWriter> {
+    async fn receive(&self, body: &mut Body, algorithm: Algorithm, size: u64, cx: &Context) -> Result<CacheWriter> {
         let mut writer = self.cache.writer(algorithm)?;
         let mut batch = Vec::with_capacity(BATCH);
         loop {
@@ -237,11 +198,7 @@ impl ArchiveClient {
 
     /// Tries every address that mirrors give for `url`, until one answers as it should. With all of them failing, the
     /// last error is told, and the others in the log.
-    async fn try_mirrors<T, F: Future<Output = Result<T>>>(
-        &self,
-        url: &Url,
-        read: impl Fn(Url) -> F,
-    ) -> Result<T> {
+    async fn try_mirrors<T, F: Future<Output = Result<T>>>(&self, url: &Url, read: impl Fn(Url) -> F) -> Result<T> {
         let mut addresses = mirror::addresses(&self.mirrors, url).into_iter().peekable();
         while let Some(address) = addresses.next() {
             let shown = super::sources::without_password(&address);
@@ -256,12 +213,8 @@ impl ArchiveClient {
     }
 }
 
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    spawn_blocking(work)
-        .await
-        .map_err(|error| Error::unexpected(error.to_string()))?
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    spawn_blocking(work).await.map_err(|error| Error::unexpected(error.to_string()))?
 }
 
 #[cfg(test)]

@@ -58,8 +58,7 @@ impl Body {
     /// # Errors
     /// What the implementation could not make good by retrying; `Cancel`.
     pub async fn chunk(&mut self, cx: &Context) -> Result<Option<Bytes>> {
-        cx.guard(async { self.chunks.next().await.transpose() })
-            .await
+        cx.guard(async { self.chunks.next().await.transpose() }).await
     }
 
     /// Reads everything into memory.
@@ -71,11 +70,7 @@ impl Body {
         if self.length.is_some_and(|length| length > limit) {
             return Err(too_large());
         }
-        let mut bytes = Vec::with_capacity(
-            usize::try_from(self.length.unwrap_or(0))
-                .unwrap_or(0)
-                .min(1 << 20),
-        );
+        let mut bytes = Vec::with_capacity(usize::try_from(self.length.unwrap_or(0)).unwrap_or(0).min(1 << 20));
         while let Some(chunk) = self.chunk(cx).await? {
             if bytes.len() as u64 + chunk.len() as u64 > limit {
                 return Err(too_large());
@@ -88,9 +83,7 @@ impl Body {
 
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Body")
-            .field("length", &self.length)
-            .finish_non_exhaustive()
+        f.debug_struct("Body").field("length", &self.length).finish_non_exhaustive()
     }
 }
 
@@ -110,11 +103,7 @@ impl<F: Fetch> SchemeFetch<F> {
 #[async_trait]
 impl<F: Fetch> Fetch for SchemeFetch<F> {
     async fn open(&self, url: &Url, cx: &Context) -> Result<Body> {
-        if url.scheme() == "file" {
-            FileFetch.open(url, cx).await
-        } else {
-            self.other.open(url, cx).await
-        }
+        if url.scheme() == "file" { FileFetch.open(url, cx).await } else { self.other.open(url, cx).await }
     }
 }
 
@@ -132,10 +121,7 @@ fn on_url(url: &Url) -> impl Fn(Error) -> Error + use<> {
 }
 
 fn unsupported(url: &Url) -> Error {
-    on_url(url)(Error::unsupported(format!(
-        "scheme {}: cannot be read here",
-        url.scheme()
-    )))
+    on_url(url)(Error::unsupported(format!("scheme {}: cannot be read here", url.scheme())))
 }
 
 #[cfg(test)]

@@ -92,11 +92,7 @@ impl PackageIndex {
         }
         records.sort_by(|left, right| left.name.of(&text).cmp(right.name.of(&text)));
         records.shrink_to_fit();
-        Ok(Self {
-            text,
-            records,
-            origin,
-        })
+        Ok(Self { text, records, origin })
     }
 
     /// How many packages there are.
@@ -125,28 +121,18 @@ impl PackageIndex {
     /// The packages of this name: one for each version and architecture.
     pub fn named(self: &Arc<Self>, name: &str) -> impl Iterator<Item = AvailablePackage> + use<'_> {
         let compare = |record: &Record| record.name.of(&self.text).cmp(name.as_bytes());
-        let start = self
-            .records
-            .partition_point(|record| compare(record) == Ordering::Less);
-        let length =
-            self.records[start..].partition_point(|record| compare(record) == Ordering::Equal);
+        let start = self.records.partition_point(|record| compare(record) == Ordering::Less);
+        let length = self.records[start..].partition_point(|record| compare(record) == Ordering::Equal);
         self.range(start..start + length)
     }
 
     /// The packages that have a `Provides` field.
     pub fn providing(self: &Arc<Self>) -> impl Iterator<Item = AvailablePackage> + use<'_> {
-        self.packages()
-            .filter(|package| package.record().provides.length > 0)
+        self.packages().filter(|package| package.record().provides.length > 0)
     }
 
-    fn range(
-        self: &Arc<Self>,
-        range: Range<usize>,
-    ) -> impl Iterator<Item = AvailablePackage> + use<'_> {
-        range.map(|number| AvailablePackage {
-            index: Arc::clone(self),
-            number,
-        })
+    fn range(self: &Arc<Self>, range: Range<usize>) -> impl Iterator<Item = AvailablePackage> + use<'_> {
+        range.map(|number| AvailablePackage { index: Arc::clone(self), number })
     }
 
     fn text(&self, span: Span) -> &str {
@@ -159,12 +145,8 @@ impl Record {
         let stanza = Checked { stanza, text };
         Ok(Self {
             stanza: stanza.whole(),
-            name: stanza.required(
-                "Package",
-                crate::debian::control::dependency::is_package_name,
-            )?,
-            version: stanza
-                .required("Version", |version| !version.contains(char::is_whitespace))?,
+            name: stanza.required("Package", crate::debian::control::dependency::is_package_name)?,
+            version: stanza.required("Version", |version| !version.contains(char::is_whitespace))?,
             architecture: stanza.required("Architecture", |name| !name.is_empty())?,
             provides: stanza.span("Provides")?.unwrap_or_default(),
         })
@@ -182,20 +164,12 @@ impl Checked<'_> {
         Span::new(self.stanza.position().offset, self.stanza.bytes().len())
     }
 
-    fn required(
-        &self,
-        field: &'static str,
-        good: impl Fn(&str) -> bool,
-    ) -> Result<Span, IndexError> {
-        let value = self
-            .stanza
-            .text(field)?
-            .ok_or_else(|| self.fault(field, "is missing"))?;
+    fn required(&self, field: &'static str, good: impl Fn(&str) -> bool) -> Result<Span, IndexError> {
+        let value = self.stanza.text(field)?.ok_or_else(|| self.fault(field, "is missing"))?;
         if !good(value) {
             return Err(self.fault(field, "has a value that it cannot have"));
         }
-        self.span(field)?
-            .ok_or_else(|| self.fault(field, "is missing"))
+        self.span(field)?.ok_or_else(|| self.fault(field, "is missing"))
     }
 
     fn span(&self, field: &'static str) -> Result<Option<Span>, IndexError> {
@@ -205,35 +179,20 @@ impl Checked<'_> {
         // Without comments, which an index does not have, a value is a piece of the file.
         let start = (value.as_ptr() as usize).checked_sub(self.text.as_ptr() as usize);
         let start = start.filter(|start| start + value.len() <= self.text.len());
-        start
-            .map(|start| Some(Span::new(start, value.len())))
-            .ok_or_else(|| self.fault(field, "is not in one piece"))
+        start.map(|start| Some(Span::new(start, value.len()))).ok_or_else(|| self.fault(field, "is not in one piece"))
     }
 
     fn fault(&self, field: &'static str, reason: &'static str) -> IndexError {
         let Position { line, .. } = self.stanza.position();
-        let name = self
-            .stanza
-            .field("Package")
-            .map(String::from_utf8_lossy)
-            .unwrap_or_default()
-            .into_owned();
-        IndexError::Field {
-            line,
-            name,
-            field,
-            reason,
-        }
+        let name = self.stanza.field("Package").map(String::from_utf8_lossy).unwrap_or_default().into_owned();
+        IndexError::Field { line, name, field, reason }
     }
 }
 
 impl Span {
     /// Both fit: an index is smaller than [`MAX_INDEX_SIZE`].
     fn new(start: usize, length: usize) -> Self {
-        Self {
-            start: u32::try_from(start).unwrap_or(u32::MAX),
-            length: u32::try_from(length).unwrap_or(0),
-        }
+        Self { start: u32::try_from(start).unwrap_or(u32::MAX), length: u32::try_from(length).unwrap_or(0) }
     }
 
     fn of(self, text: &[u8]) -> &[u8] {
@@ -301,16 +260,9 @@ impl AvailablePackage {
         let source = self.field("Source").unwrap_or_default();
         let (name, version) = source.split_once('(').unwrap_or((&source, ""));
         let or = |value: &str, own: &str| {
-            if value.is_empty() {
-                own.to_owned()
-            } else {
-                value.to_owned()
-            }
+            if value.is_empty() { own.to_owned() } else { value.to_owned() }
         };
-        (
-            or(name.trim(), self.name()),
-            or(version.trim_end_matches(')').trim(), self.version()),
-        )
+        (or(name.trim(), self.name()), or(version.trim_end_matches(')').trim(), self.version()))
     }
 
     /// Any field's value, its lines unfolded as they stand; `None` where it is absent, empty or not UTF-8.
@@ -331,41 +283,22 @@ impl AvailablePackage {
     /// [`IndexError::Field`] where the size or every strong hash is missing, or where the path leads out of the archive.
     pub fn file(&self) -> Result<PackageFile, IndexError> {
         let stanza = self.stanza();
-        let checked = Checked {
-            stanza: &stanza,
-            text: &self.index.text,
-        };
-        let text = |field| {
-            stanza
-                .text(field)
-                .ok()
-                .flatten()
-                .ok_or_else(|| checked.fault(field, "is missing"))
-        };
+        let checked = Checked { stanza: &stanza, text: &self.index.text };
+        let text = |field| stanza.text(field).ok().flatten().ok_or_else(|| checked.fault(field, "is missing"));
         let path = text("Filename")?;
         if !stays_inside(path) {
             return Err(checked.fault("Filename", "leads out of the archive"));
         }
-        let size = text("Size")?
-            .parse()
-            .map_err(|_| checked.fault("Size", "is no number"))?;
-        let digest =
-            digest(&stanza).ok_or_else(|| checked.fault("SHA256", "is missing or wrong"))?;
-        Ok(PackageFile {
-            path: path.to_owned(),
-            digest,
-            size,
-        })
+        let size = text("Size")?.parse().map_err(|_| checked.fault("Size", "is no number"))?;
+        let digest = digest(&stanza).ok_or_else(|| checked.fault("SHA256", "is missing or wrong"))?;
+        Ok(PackageFile { path: path.to_owned(), digest, size })
     }
 
     /// The whole stanza.
     #[must_use]
     pub fn stanza(&self) -> Stanza<'_> {
         let bytes = self.record().stanza.of(&self.index.text);
-        Stanzas::strict(bytes)
-            .next()
-            .and_then(Result::ok)
-            .expect("read before")
+        Stanzas::strict(bytes).next().and_then(Result::ok).expect("read before")
     }
 
     /// Where the package comes from.
@@ -381,13 +314,7 @@ impl AvailablePackage {
 
 impl std::fmt::Debug for AvailablePackage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "{}:{} {}",
-            self.name(),
-            self.architecture(),
-            self.version()
-        )
+        write!(f, "{}:{} {}", self.name(), self.architecture(), self.version())
     }
 }
 
@@ -402,10 +329,7 @@ fn digest(stanza: &Stanza<'_>) -> Option<Digest> {
 /// Whether a path stays below the folder it is appended to, and is no address of its own.
 fn stays_inside(path: &str) -> bool {
     let up = path.split(['/', '\\']).any(|part| part == "..");
-    let scheme = path
-        .split('/')
-        .next()
-        .is_some_and(|first| first.contains(':') && path.contains("://"));
+    let scheme = path.split('/').next().is_some_and(|first| first.contains(':') && path.contains("://"));
     !path.is_empty() && !path.starts_with('/') && !path.contains('\0') && !up && !scheme
 }
 

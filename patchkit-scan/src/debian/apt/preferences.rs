@@ -90,10 +90,7 @@ impl Preferences {
     pub fn with_file(mut self, file: &str, bytes: &[u8]) -> Result<Self, PreferencesError> {
         for stanza in Stanzas::lenient(bytes) {
             let stanza = stanza.map_err(|error| control_fault(file, &error))?;
-            let reader = Reader {
-                file,
-                stanza: &stanza,
-            };
+            let reader = Reader { file, stanza: &stanza };
             self.records.extend(reader.record()?);
         }
         Ok(self)
@@ -102,10 +99,7 @@ impl Preferences {
     /// Prefers a release by its suite, codename or version (`APT::Default-Release`), with priority 990.
     #[must_use]
     pub fn with_target_release(self, name: impl Into<String>) -> Self {
-        Self {
-            target: Some(name.into()),
-            ..self
-        }
+        Self { target: Some(name.into()), ..self }
     }
 
     /// How many pins there are.
@@ -123,8 +117,7 @@ impl Preferences {
     /// What a version is worth. Below 0 it is never taken.
     #[must_use]
     pub fn priority(&self, package: &AvailablePackage) -> i32 {
-        self.pin_of(package)
-            .map_or_else(|| self.default_priority(package), |record| record.priority)
+        self.pin_of(package).map_or_else(|| self.default_priority(package), |record| record.priority)
     }
 
     /// The pin that decides a version's priority, as text and place, where there is one.
@@ -154,9 +147,7 @@ impl Preferences {
             }
         }
         let mut best: Option<(i32, Option<Choice>)> = installed.map(|version| {
-            let own = versions
-                .get(version)
-                .map_or(INSTALLED, |choice| choice.priority.max(INSTALLED));
+            let own = versions.get(version).map_or(INSTALLED, |choice| choice.priority.max(INSTALLED));
             (own, None)
         });
         for (version, choice) in versions.into_iter().rev() {
@@ -179,13 +170,8 @@ impl Preferences {
 
     /// The first pin on this very package that fits, else the first on all packages.
     fn pin_of(&self, package: &AvailablePackage) -> Option<&Record> {
-        let fits = |general: bool| {
-            move |record: &&Record| record.is_general() == general && record.fits(package)
-        };
-        self.records
-            .iter()
-            .find(fits(false))
-            .or_else(|| self.records.iter().find(fits(true)))
+        let fits = |general: bool| move |record: &&Record| record.is_general() == general && record.fits(package);
+        self.records.iter().find(fits(false)).or_else(|| self.records.iter().find(fits(true)))
     }
 
     fn default_priority(&self, package: &AvailablePackage) -> i32 {
@@ -249,36 +235,21 @@ struct Reader<'a> {
 impl Reader<'_> {
     /// `None` for a stanza of comments (`Explanation`) alone.
     fn record(&self) -> Result<Option<Record>, PreferencesError> {
-        if self
-            .stanza
-            .fields()
-            .iter()
-            .all(|field| field.name().eq_ignore_ascii_case("Explanation"))
-        {
+        if self.stanza.fields().iter().all(|field| field.name().eq_ignore_ascii_case("Explanation")) {
             return Ok(None);
         }
         let names = self.required("Package")?;
-        let packages: Result<Vec<_>, _> = names
-            .split_ascii_whitespace()
-            .map(|name| self.package(name))
-            .collect();
+        let packages: Result<Vec<_>, _> = names.split_ascii_whitespace().map(|name| self.package(name)).collect();
         let priority = self.required("Pin-Priority")?;
         let priority = match priority.trim() {
             "never" => -32768,
-            number => number
-                .parse()
-                .map_err(|_| self.fault("Pin-Priority", format!("{number:?} is no number")))?,
+            number => number.parse().map_err(|_| self.fault("Pin-Priority", format!("{number:?} is no number")))?,
         };
         if priority == 0 {
             return Err(self.fault("Pin-Priority", "0 has no meaning".to_owned()));
         }
         let pin = self.pin(self.required("Pin")?)?;
-        Ok(Some(Record {
-            packages: packages?,
-            pin,
-            priority,
-            place: self.place("Package"),
-        }))
+        Ok(Some(Record { packages: packages?, pin, priority, place: self.place("Package") }))
     }
 
     fn package(&self, name: &str) -> Result<Package, PreferencesError> {
@@ -294,83 +265,52 @@ impl Reader<'_> {
         match kind.to_ascii_lowercase().as_str() {
             "version" => Ok(Pin::Version(self.glob("Pin", rest)?)),
             "origin" => Ok(Pin::Origin(self.glob("Pin", rest.trim_matches('"'))?)),
-            "release" => rest
-                .split(',')
-                .map(|part| self.condition(part.trim()))
-                .collect::<Result<_, _>>()
-                .map(Pin::Release),
-            _ => Err(self.fault(
-                "Pin",
-                format!("{kind:?} is none of version, release, origin"),
-            )),
+            "release" => {
+                rest.split(',').map(|part| self.condition(part.trim())).collect::<Result<_, _>>().map(Pin::Release)
+            }
+            _ => Err(self.fault("Pin", format!("{kind:?} is none of version, release, origin"))),
         }
     }
 
     /// `a=stable`; a bare word is a version where it begins with a digit, else a suite.
     fn condition(&self, part: &str) -> Result<(char, Glob), PreferencesError> {
         let Some((key, value)) = part.split_once('=') else {
-            let key = if part.starts_with(|first: char| first.is_ascii_digit()) {
-                'v'
-            } else {
-                'a'
-            };
+            let key = if part.starts_with(|first: char| first.is_ascii_digit()) { 'v' } else { 'a' };
             return Ok((key, self.glob("Pin", part)?));
         };
         match key.trim() {
-            key @ ("a" | "n" | "o" | "l" | "v" | "c" | "b") => Ok((
-                key.chars().next().unwrap_or('a'),
-                self.glob("Pin", value.trim().trim_matches('"'))?,
-            )),
+            key @ ("a" | "n" | "o" | "l" | "v" | "c" | "b") => {
+                Ok((key.chars().next().unwrap_or('a'), self.glob("Pin", value.trim().trim_matches('"'))?))
+            }
             _ => Err(self.fault("Pin", format!("{key:?} is none of a, b, c, l, n, o, v"))),
         }
     }
 
     fn glob(&self, field: &'static str, text: &str) -> Result<Glob, PreferencesError> {
         if text.len() > 1 && text.starts_with('/') && text.ends_with('/') {
-            return Err(self.fault(
-                field,
-                format!("{text}: regular expressions are not supported"),
-            ));
+            return Err(self.fault(field, format!("{text}: regular expressions are not supported")));
         }
         Ok(Glob::new(text))
     }
 
     fn required(&self, field: &'static str) -> Result<&str, PreferencesError> {
-        let text = self
-            .stanza
-            .text(field)
-            .map_err(|error| control_fault(self.file, &error))?;
+        let text = self.stanza.text(field).map_err(|error| control_fault(self.file, &error))?;
         text.ok_or_else(|| self.fault(field, "is missing".to_owned()))
     }
 
     fn fault(&self, field: &'static str, reason: impl fmt::Display) -> PreferencesError {
-        PreferencesError {
-            place: self.place(field),
-            reason: format!("{field}: {reason}"),
-        }
+        PreferencesError { place: self.place(field), reason: format!("{field}: {reason}") }
     }
 
     fn place(&self, field: &str) -> Place {
-        let position = self
-            .stanza
-            .find(field)
-            .map_or(self.stanza.position(), |field| field.position());
-        Place {
-            file: self.file.to_owned(),
-            line: position.line,
-        }
+        let position = self.stanza.find(field).map_or(self.stanza.position(), |field| field.position());
+        Place { file: self.file.to_owned(), line: position.line }
     }
 }
 
 fn control_fault(file: &str, error: &ControlError) -> PreferencesError {
-    let place = Place {
-        file: file.to_owned(),
-        line: error.position.line,
-    };
-    PreferencesError {
-        place,
-        reason: error.kind.to_string(),
-    }
+    let place = Place { file: file.to_owned(), line: error.position.line };
+    PreferencesError { place, reason: error.kind.to_string() }
 }
 
 #[cfg(test)]

@@ -72,9 +72,7 @@ pub enum ReleaseError {
         value: String,
     },
     /// It is past its last day.
-    #[error(
-        "made on {date}, it was valid until {until}, and now it is {now} (accept it with check-valid-until=no)"
-    )]
+    #[error("made on {date}, it was valid until {until}, and now it is {now} (accept it with check-valid-until=no)")]
     Expired {
         /// When it was made.
         date: Timestamp,
@@ -103,9 +101,7 @@ pub enum ReleaseError {
     #[error("{0} is missing")]
     Missing(&'static str),
     /// It is older than what we have seen of the same suite before.
-    #[error(
-        "made on {date}, but one made on {seen} has been seen before: somebody serves an old archive"
-    )]
+    #[error("made on {date}, but one made on {seen} has been seen before: somebody serves an old archive")]
     Rollback {
         /// When it was made.
         date: Timestamp,
@@ -137,20 +133,10 @@ impl Release {
     /// # Errors
     /// [`ReleaseError`] with the line where there is one.
     pub fn parse(text: &str) -> Result<Self, ReleaseError> {
-        let stanza = Stanzas::lenient(text.as_bytes())
-            .next()
-            .ok_or(ReleaseError::Missing("Date"))??;
+        let stanza = Stanzas::lenient(text.as_bytes()).next().ok_or(ReleaseError::Missing("Date"))??;
         let text = |field| stanza.text(field).map(|value| value.map(str::to_owned));
-        let words = |field| {
-            stanza
-                .text(field)
-                .map(|value| words(value.unwrap_or_default()))
-        };
-        let yes = |field| {
-            stanza
-                .text(field)
-                .map(|value| value.is_some_and(|value| value.eq_ignore_ascii_case("yes")))
-        };
+        let words = |field| stanza.text(field).map(|value| words(value.unwrap_or_default()));
+        let yes = |field| stanza.text(field).map(|value| value.is_some_and(|value| value.eq_ignore_ascii_case("yes")));
         Ok(Self {
             origin: text("Origin")?,
             label: text("Label")?,
@@ -164,9 +150,7 @@ impl Release {
             by_hash: yes("Acquire-By-Hash")?,
             not_automatic: yes("NotAutomatic")?,
             but_automatic_upgrades: yes("ButAutomaticUpgrades")?,
-            all_in_every_index: words("No-Support-for-Architecture-all")?
-                .iter()
-                .any(|word| word == "Packages"),
+            all_in_every_index: words("No-Support-for-Architecture-all")?.iter().any(|word| word == "Packages"),
             indexes: indexes(&stanza)?,
         })
     }
@@ -186,11 +170,7 @@ impl Release {
     /// Whether packages for all architectures have an index of their own to be read besides.
     #[must_use]
     pub fn has_index_for_all(&self) -> bool {
-        !self.all_in_every_index
-            && self
-                .architectures
-                .iter()
-                .any(|architecture| architecture == "all")
+        !self.all_in_every_index && self.architectures.iter().any(|architecture| architecture == "all")
     }
 
     /// Refuses a file that is past its `Valid-Until` or dated in the future.
@@ -199,10 +179,7 @@ impl Release {
     /// [`ReleaseError::Expired`] or [`ReleaseError::Future`], with the dates.
     pub fn check_fresh(&self, by: Freshness) -> Result<(), ReleaseError> {
         let (date, now) = (self.date, by.now);
-        if let Some(until) = self
-            .valid_until
-            .filter(|until| by.check_valid_until && *until < now)
-        {
+        if let Some(until) = self.valid_until.filter(|until| by.check_valid_until && *until < now) {
             return Err(ReleaseError::Expired { date, until, now });
         }
         if by.check_date && date.as_second() > now.as_second().saturating_add(CLOCK_SKEW) {
@@ -216,14 +193,7 @@ impl Release {
     /// # Errors
     /// [`ReleaseError::Rollback`], with the dates.
     pub fn check_not_older_than(&self, seen: Timestamp) -> Result<(), ReleaseError> {
-        if self.date < seen {
-            Err(ReleaseError::Rollback {
-                date: self.date,
-                seen,
-            })
-        } else {
-            Ok(())
-        }
+        if self.date < seen { Err(ReleaseError::Rollback { date: self.date, seen }) } else { Ok(()) }
     }
 }
 
@@ -236,27 +206,11 @@ fn date(stanza: &Stanza<'_>, name: &'static str) -> Result<Option<Timestamp>, Re
     let Some(value) = stanza.text(name)? else {
         return Ok(None);
     };
-    let plain = value
-        .trim_end_matches("UTC")
-        .trim_end_matches("GMT")
-        .trim_end_matches('Z')
-        .trim_end();
-    let zoned = if plain.len() == value.len() {
-        plain.to_owned()
-    } else {
-        format!("{plain} +0000")
-    };
+    let plain = value.trim_end_matches("UTC").trim_end_matches("GMT").trim_end_matches('Z').trim_end();
+    let zoned = if plain.len() == value.len() { plain.to_owned() } else { format!("{plain} +0000") };
     let line = stanza.find(name).map_or(1, |field| field.position().line);
-    let wrong = |_| ReleaseError::Date {
-        line,
-        field: name,
-        value: value.to_owned(),
-    };
-    rfc2822::DateTimeParser::new()
-        .relaxed_weekday(true)
-        .parse_timestamp(&zoned)
-        .map(Some)
-        .map_err(wrong)
+    let wrong = |_| ReleaseError::Date { line, field: name, value: value.to_owned() };
+    rfc2822::DateTimeParser::new().relaxed_weekday(true).parse_timestamp(&zoned).map(Some).map_err(wrong)
 }
 
 /// The lists of hashes, SHA-256 before SHA-512. MD5 and SHA-1 are not looked at.
@@ -268,10 +222,7 @@ fn indexes(stanza: &Stanza<'_>) -> Result<HashMap<String, IndexEntry>, ReleaseEr
         };
         let first = list.position().line + usize::from(list.value().starts_with(b"\n"));
         for (at, text) in list.lines().enumerate() {
-            let fault = |reason| ReleaseError::Index {
-                line: first + at,
-                reason,
-            };
+            let fault = |reason| ReleaseError::Index { line: first + at, reason };
             let (path, entry) = index_line(text, algorithm).map_err(fault)?;
             indexes.insert(path.to_owned(), entry);
             if indexes.len() > MAX_INDEXES {
@@ -279,28 +230,18 @@ fn indexes(stanza: &Stanza<'_>) -> Result<HashMap<String, IndexEntry>, ReleaseEr
             }
         }
     }
-    let weak = indexes.is_empty()
-        && ["MD5Sum", "SHA1"]
-            .iter()
-            .any(|field| stanza.find(field).is_some());
-    if weak {
-        Err(ReleaseError::Weak)
-    } else {
-        Ok(indexes)
-    }
+    let weak = indexes.is_empty() && ["MD5Sum", "SHA1"].iter().any(|field| stanza.find(field).is_some());
+    if weak { Err(ReleaseError::Weak) } else { Ok(indexes) }
 }
 
 fn index_line<'a>(line: &'a [u8], algorithm: &str) -> Result<(&'a str, IndexEntry), &'static str> {
     let text = std::str::from_utf8(line).map_err(|_| "bytes that are not UTF-8")?;
     let mut words = text.split_ascii_whitespace();
-    let (Some(hash), Some(size), Some(path), None) =
-        (words.next(), words.next(), words.next(), words.next())
-    else {
+    let (Some(hash), Some(size), Some(path), None) = (words.next(), words.next(), words.next(), words.next()) else {
         return Err("something other than hash, size and name");
     };
-    let digest = format!("{algorithm}:{}", hash.to_ascii_lowercase())
-        .parse()
-        .map_err(|_| "a hash of the wrong form")?;
+    let digest =
+        format!("{algorithm}:{}", hash.to_ascii_lowercase()).parse().map_err(|_| "a hash of the wrong form")?;
     let size = size.parse().map_err(|_| "a size that is no number")?;
     Ok((path, IndexEntry { digest, size }))
 }
@@ -344,46 +285,22 @@ mod tests {
     #[test]
     fn dates_are_judged_by_the_clock_given() {
         let release = Release::parse(&text()).expect("sound");
-        let at = |now: &str| Freshness {
-            now: time(now),
-            check_valid_until: true,
-            check_date: true,
-        };
-        release
-            .check_fresh(at("2026-07-18T10:16:37Z"))
-            .expect("the last second");
-        let expired = release
-            .check_fresh(at("2026-07-18T10:16:38Z"))
-            .expect_err("over")
-            .to_string();
+        let at = |now: &str| Freshness { now: time(now), check_valid_until: true, check_date: true };
+        release.check_fresh(at("2026-07-18T10:16:37Z")).expect("the last second");
+        let expired = release.check_fresh(at("2026-07-18T10:16:38Z")).expect_err("over").to_string();
         assert_eq!(
             expired,
             "made on 2026-07-11T10:16:37Z, it was valid until 2026-07-18T10:16:37Z, and now it is 2026-07-18T10:16:38Z (accept it with check-valid-until=no)"
         );
-        release
-            .check_fresh(Freshness {
-                check_valid_until: false,
-                ..at("2030-01-01T00:00:00Z")
-            })
-            .expect("frozen");
-        assert!(matches!(
-            release.check_fresh(at("2026-07-01T00:00:00Z")),
-            Err(ReleaseError::Future { .. })
-        ));
-        release
-            .check_fresh(Freshness {
-                check_date: false,
-                ..at("2026-07-01T00:00:00Z")
-            })
-            .expect("told not to mind");
+        release.check_fresh(Freshness { check_valid_until: false, ..at("2030-01-01T00:00:00Z") }).expect("frozen");
+        assert!(matches!(release.check_fresh(at("2026-07-01T00:00:00Z")), Err(ReleaseError::Future { .. })));
+        release.check_fresh(Freshness { check_date: false, ..at("2026-07-01T00:00:00Z") }).expect("told not to mind");
     }
 
     #[test]
     fn going_back_is_refused() {
         let release = Release::parse(&text()).expect("sound");
-        release
-            .check_not_older_than(time("2026-07-11T10:16:37Z"))
-            .expect("the same");
+        release.check_not_older_than(time("2026-07-11T10:16:37Z")).expect("the same");
         assert!(matches!(
             release.check_not_older_than(time("2026-07-11T10:16:38Z")),
             Err(ReleaseError::Rollback { .. })
@@ -393,43 +310,15 @@ mod tests {
     #[test]
     fn faults_name_their_line() {
         for (from, to, expected) in [
-            (
-                "Date: Sat, 11 Jul 2026 10:16:37 UTC",
-                "Date: yesterday",
-                "line 4: Date \"yesterday\" is not a date",
-            ),
-            (
-                "\nDate: Sat, 11 Jul 2026 10:16:37 UTC",
-                "",
-                "Date is missing",
-            ),
-            (
-                " 0 main/",
-                " x main/",
-                "line 12: a size that is no number in the list of hashes",
-            ),
-            (
-                "e3b0",
-                "zzzz",
-                "line 12: a hash of the wrong form in the list of hashes",
-            ),
-            (
-                " 0 main/",
-                " 0 main /",
-                "line 12: something other than hash, size and name in the list of hashes",
-            ),
+            ("Date: Sat, 11 Jul 2026 10:16:37 UTC", "Date: yesterday", "line 4: Date \"yesterday\" is not a date"),
+            ("\nDate: Sat, 11 Jul 2026 10:16:37 UTC", "", "Date is missing"),
+            (" 0 main/", " x main/", "line 12: a size that is no number in the list of hashes"),
+            ("e3b0", "zzzz", "line 12: a hash of the wrong form in the list of hashes"),
+            (" 0 main/", " 0 main /", "line 12: something other than hash, size and name in the list of hashes"),
         ] {
-            assert_eq!(
-                Release::parse(&text().replace(from, to))
-                    .expect_err(to)
-                    .to_string(),
-                expected
-            );
+            assert_eq!(Release::parse(&text().replace(from, to)).expect_err(to).to_string(), expected);
         }
-        assert_eq!(
-            Release::parse("").expect_err("empty"),
-            ReleaseError::Missing("Date")
-        );
+        assert_eq!(Release::parse("").expect_err("empty"), ReleaseError::Missing("Date"));
     }
 
     proptest! {

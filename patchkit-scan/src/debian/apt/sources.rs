@@ -128,10 +128,7 @@ impl Source {
     pub fn release_folder(&self) -> Url {
         match &self.suite {
             Suite::Distribution { name, .. } => join(&self.uri, &format!("dists/{name}/")),
-            Suite::Flat(path) => join(
-                &self.uri,
-                path.trim_start_matches("./").trim_start_matches('/'),
-            ),
+            Suite::Flat(path) => join(&self.uri, path.trim_start_matches("./").trim_start_matches('/')),
         }
     }
 
@@ -140,10 +137,9 @@ impl Source {
     #[must_use]
     pub fn index_paths(&self, architecture: &str) -> Vec<String> {
         match &self.suite {
-            Suite::Distribution { components, .. } => components
-                .iter()
-                .map(|component| format!("{component}/binary-{architecture}/Packages"))
-                .collect(),
+            Suite::Distribution { components, .. } => {
+                components.iter().map(|component| format!("{component}/binary-{architecture}/Packages")).collect()
+            }
             Suite::Flat(_) => vec!["Packages".to_owned()],
         }
     }
@@ -183,19 +179,9 @@ impl fmt::Display for Source {
 /// # Errors
 /// [`SourcesError`] with file and line. Nothing is skipped: a source that is not understood is a package not updated.
 pub fn parse_sources(file: &str, bytes: &[u8]) -> Result<Vec<Source>, SourcesError> {
-    let sources = if file.ends_with(".sources") {
-        deb822::parse(file, bytes)?
-    } else {
-        one_line::parse(file, bytes)?
-    };
+    let sources = if file.ends_with(".sources") { deb822::parse(file, bytes)? } else { one_line::parse(file, bytes)? };
     if sources.len() > MAX_SOURCES {
-        return Err(SourcesError {
-            place: Place {
-                file: file.to_owned(),
-                line: 1,
-            },
-            kind: SourcesErrorKind::TooMany,
-        });
+        return Err(SourcesError { place: Place { file: file.to_owned(), line: 1 }, kind: SourcesErrorKind::TooMany });
     }
     Ok(sources)
 }
@@ -204,9 +190,7 @@ pub fn parse_sources(file: &str, bytes: &[u8]) -> Result<Vec<Source>, SourcesErr
 /// letters, digits, underscore, hyphen and period).
 #[must_use]
 pub fn is_sources_file(name: &str) -> bool {
-    let plain = name
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
+    let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
     plain && !name.starts_with('.') && (name.ends_with(".list") || name.ends_with(".sources"))
 }
 
@@ -232,19 +216,10 @@ struct Entry<'a> {
 
 impl Entry<'_> {
     fn source(self) -> Result<Source, SourcesError> {
-        let fail = |kind| SourcesError {
-            place: self.place.clone(),
-            kind,
-        };
+        let fail = |kind| SourcesError { place: self.place.clone(), kind };
         let uri = root(self.uri).map_err(fail)?;
         let suite = suite(self.suite, self.components).map_err(fail)?;
-        Ok(Source {
-            place: self.place.clone(),
-            kind: self.kind,
-            uri,
-            suite,
-            options: self.options.clone(),
-        })
+        Ok(Source { place: self.place.clone(), kind: self.kind, uri, suite, options: self.options.clone() })
     }
 }
 
@@ -258,23 +233,15 @@ fn kind(word: &str) -> Result<SourceKind, SourcesErrorKind> {
 
 fn suite(name: &str, components: &[String]) -> Result<Suite, SourcesErrorKind> {
     if name.split('/').any(|part| part == "..")
-        || components
-            .iter()
-            .any(|name| name.split('/').any(|part| part == ".."))
+        || components.iter().any(|name| name.split('/').any(|part| part == ".."))
     {
-        return Err(SourcesErrorKind::Uri(
-            name.to_owned(),
-            "leads out of the archive".to_owned(),
-        ));
+        return Err(SourcesErrorKind::Uri(name.to_owned(), "leads out of the archive".to_owned()));
     }
     match (name.ends_with('/'), components.is_empty()) {
         (true, true) => Ok(Suite::Flat(name.to_owned())),
         (true, false) => Err(SourcesErrorKind::SurplusComponent(name.to_owned())),
         (false, true) => Err(SourcesErrorKind::NoComponent(name.to_owned())),
-        (false, false) => Ok(Suite::Distribution {
-            name: name.to_owned(),
-            components: components.to_vec(),
-        }),
+        (false, false) => Ok(Suite::Distribution { name: name.to_owned(), components: components.to_vec() }),
     }
 }
 

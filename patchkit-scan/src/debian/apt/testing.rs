@@ -12,21 +12,14 @@ pub(crate) fn external(folder: &str) -> Option<PathBuf> {
         .map(|parent| parent.join("shared/data").join(folder))
         .find(|path| path.is_dir());
     if found.is_none() {
-        absent(&format!(
-            "no folder shared/data/{folder} above the workspace"
-        ));
+        absent(&format!("no folder shared/data/{folder} above the workspace"));
     }
     found
 }
 
 /// Whether a tool is missing here, after saying so.
 pub(crate) fn missing_tool(name: &str) -> bool {
-    let runs = Command::new(name)
-        .arg("--version")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok();
+    let runs = Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
     if !runs {
         absent(&format!("no {name} on this machine"));
     }
@@ -34,9 +27,6 @@ pub(crate) fn missing_tool(name: &str) -> bool {
 }
 
 fn absent(what: &str) {
-    assert!(
-        std::env::var_os("PATCHKIT_REQUIRE_EXTERNAL").is_none_or(|value| value != "1"),
-        "{what}"
-    );
+    assert!(std::env::var_os("PATCHKIT_REQUIRE_EXTERNAL").is_none_or(|value| value != "1"), "{what}");
     eprintln!("skipped: {what}");
 }

@@ -59,33 +59,17 @@ impl TrustStore {
     pub fn keyring_for(&self, source: &Source) -> Result<Keyring> {
         match &source.options.signed_by {
             None => Ok(self.general_keyring()),
-            Some(SignedBy::Block(armour)) => {
-                read(&format!("{} (Signed-By)", source.place), armour.as_bytes())
-            }
-            Some(SignedBy::Keys {
-                files,
-                fingerprints,
-            }) => self.chosen(source, files, fingerprints),
+            Some(SignedBy::Block(armour)) => read(&format!("{} (Signed-By)", source.place), armour.as_bytes()),
+            Some(SignedBy::Keys { files, fingerprints }) => self.chosen(source, files, fingerprints),
         }
     }
 
-    fn chosen(
-        &self,
-        source: &Source,
-        files: &[String],
-        fingerprints: &[String],
-    ) -> Result<Keyring> {
-        let mut keyring = if fingerprints.is_empty() {
-            Keyring::new()
-        } else {
-            self.general_keyring().restricted_to(fingerprints)
-        };
+    fn chosen(&self, source: &Source, files: &[String], fingerprints: &[String]) -> Result<Keyring> {
+        let mut keyring =
+            if fingerprints.is_empty() { Keyring::new() } else { self.general_keyring().restricted_to(fingerprints) };
         for path in files {
             let bytes = self.files.get(path).ok_or_else(|| {
-                Error::not_found(format!(
-                    "keyring {path}, which signed-by names, is not there"
-                ))
-                .on(&source.place)
+                Error::not_found(format!("keyring {path}, which signed-by names, is not there")).on(&source.place)
             })?;
             keyring = keyring.with(read(path, bytes)?);
         }
@@ -95,16 +79,13 @@ impl TrustStore {
     fn general_keyring(&self) -> Keyring {
         let trusted = self.files.iter().filter(|(path, _)| is_trusted_file(path));
         let general = self.general.iter().map(|(path, bytes)| (path, bytes));
-        trusted.chain(general).fold(
-            Keyring::new(),
-            |keyring, (path, bytes)| match Keyring::parse(path, bytes) {
-                Ok(more) => keyring.with(more),
-                Err(error) => {
-                    tracing::warn!(%error, "a trusted key file is of no use");
-                    keyring
-                }
-            },
-        )
+        trusted.chain(general).fold(Keyring::new(), |keyring, (path, bytes)| match Keyring::parse(path, bytes) {
+            Ok(more) => keyring.with(more),
+            Err(error) => {
+                tracing::warn!(%error, "a trusted key file is of no use");
+                keyring
+            }
+        })
     }
 }
 
@@ -122,12 +103,10 @@ pub fn is_trusted_file(path: &str) -> bool {
 /// [`TRUSTED_FOLDER`] and [`TRUSTED_FILE`].
 #[must_use]
 pub fn key_files(sources: &[Source]) -> Vec<String> {
-    let named = sources
-        .iter()
-        .filter_map(|source| match &source.options.signed_by {
-            Some(SignedBy::Keys { files, .. }) => Some(files.iter().cloned()),
-            _ => None,
-        });
+    let named = sources.iter().filter_map(|source| match &source.options.signed_by {
+        Some(SignedBy::Keys { files, .. }) => Some(files.iter().cloned()),
+        _ => None,
+    });
     let mut files: Vec<_> = named.flatten().collect();
     files.sort();
     files.dedup();
@@ -150,71 +129,37 @@ mod tests {
     }
 
     fn source(options: &str) -> Source {
-        parse_sources(
-            "s.list",
-            format!("deb {options} http://a.example.org s c\n").as_bytes(),
-        )
-        .expect(options)
-        .remove(0)
+        parse_sources("s.list", format!("deb {options} http://a.example.org s c\n").as_bytes())
+            .expect(options)
+            .remove(0)
     }
 
     fn fingerprints(keyring: &Keyring) -> Vec<String> {
-        keyring
-            .certificates()
-            .iter()
-            .map(|certificate| certificate.fingerprint())
-            .collect()
+        keyring.certificates().iter().map(|certificate| certificate.fingerprint()).collect()
     }
 
     #[test]
     fn signed_by_restricts_and_nothing_else_is_asked() {
         let (general, own, extra) = (key(), key(), key());
         let store = TrustStore::new()
-            .with_file(
-                "/etc/apt/trusted.gpg.d/a.asc",
-                general.public_armour().expect("armour"),
-            )
+            .with_file("/etc/apt/trusted.gpg.d/a.asc", general.public_armour().expect("armour"))
             .with_file("/etc/apt/trusted.gpg.d/broken.gpg", *b"no key")
-            .with_file(
-                "/etc/apt/trusted.gpg.d/ignored.bak",
-                own.public_keyring().expect("binary"),
-            )
-            .with_file(
-                "/usr/share/keyrings/own.gpg",
-                own.public_keyring().expect("binary"),
-            )
+            .with_file("/etc/apt/trusted.gpg.d/ignored.bak", own.public_keyring().expect("binary"))
+            .with_file("/usr/share/keyrings/own.gpg", own.public_keyring().expect("binary"))
             .trusting("by hand", extra.public_keyring().expect("binary"));
         let of = |options: &str| fingerprints(&store.keyring_for(&source(options)).expect(options));
         assert_eq!(of(""), [general.fingerprint(), extra.fingerprint()]);
-        assert_eq!(
-            of("[signed-by=/usr/share/keyrings/own.gpg]"),
-            [own.fingerprint()]
-        );
-        assert_eq!(
-            of(&format!("[signed-by={}]", general.fingerprint())),
-            [general.fingerprint()]
-        );
-        assert_eq!(
-            of(&format!("[signed-by={}!]", own.fingerprint())),
-            Vec::<String>::new()
-        );
-        let missing = store
-            .keyring_for(&source("[signed-by=/nowhere.gpg]"))
-            .expect_err("absent");
+        assert_eq!(of("[signed-by=/usr/share/keyrings/own.gpg]"), [own.fingerprint()]);
+        assert_eq!(of(&format!("[signed-by={}]", general.fingerprint())), [general.fingerprint()]);
+        assert_eq!(of(&format!("[signed-by={}!]", own.fingerprint())), Vec::<String>::new());
+        let missing = store.keyring_for(&source("[signed-by=/nowhere.gpg]")).expect_err("absent");
         assert_eq!(missing.kind(), ErrorKind::NotFound);
-        assert_eq!(
-            missing.to_string(),
-            "s.list:1: keyring /nowhere.gpg, which signed-by names, is not there"
-        );
+        assert_eq!(missing.to_string(), "s.list:1: keyring /nowhere.gpg, which signed-by names, is not there");
     }
 
     #[test]
     fn key_files_to_read() {
-        let sources = [
-            source("[signed-by=/b.gpg,/a.gpg]"),
-            source(""),
-            source("[signed-by=/a.gpg]"),
-        ];
+        let sources = [source("[signed-by=/b.gpg,/a.gpg]"), source(""), source("[signed-by=/a.gpg]")];
         assert_eq!(key_files(&sources), ["/a.gpg", "/b.gpg"]);
     }
 }

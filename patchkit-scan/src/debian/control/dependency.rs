@@ -98,9 +98,7 @@ impl PackageRelation {
     /// Whether a package of this name and `version` is what is asked for; the architecture is not looked at.
     #[must_use]
     pub fn admits(&self, version: &DebVersion) -> bool {
-        self.version
-            .as_ref()
-            .is_none_or(|(relation, bound)| relation.holds(version, bound))
+        self.version.as_ref().is_none_or(|(relation, bound)| relation.holds(version, bound))
     }
 
     /// Whether a `Provides` of this name is what is asked for. One without a version satisfies no versioned
@@ -134,27 +132,13 @@ impl<'a> Reader<'a> {
         let name = self.name()?;
         let qualifier = self.qualifier()?;
         self.skip_space();
-        let version = if self.take('(') {
-            Some(self.version()?)
-        } else {
-            None
-        };
-        let architectures = if self.take('[') {
-            self.words(']')?
-        } else {
-            Vec::new()
-        };
+        let version = if self.take('(') { Some(self.version()?) } else { None };
+        let architectures = if self.take('[') { self.words(']')? } else { Vec::new() };
         let mut profiles = Vec::new();
         while self.take('<') {
             profiles.push(self.words('>')?);
         }
-        Ok(PackageRelation {
-            name,
-            qualifier,
-            version,
-            architectures,
-            profiles,
-        })
+        Ok(PackageRelation { name, qualifier, version, architectures, profiles })
     }
 
     fn name(&mut self) -> Result<Box<str>, DependencyError> {
@@ -162,10 +146,7 @@ impl<'a> Reader<'a> {
         let name = self.until(|c| c.is_ascii_whitespace() || ":(,|[<".contains(c));
         if !is_package_name(name) {
             let kind = DependencyErrorKind::Name(name.to_owned());
-            return Err(DependencyError {
-                offset: start,
-                kind,
-            });
+            return Err(DependencyError { offset: start, kind });
         }
         Ok(name.to_ascii_lowercase().into())
     }
@@ -179,10 +160,7 @@ impl<'a> Reader<'a> {
         let qualifier = self.until(|c| c.is_ascii_whitespace() || "(,|[<".contains(c));
         if !is_architecture(qualifier) {
             let kind = DependencyErrorKind::Qualifier(qualifier.to_owned());
-            return Err(DependencyError {
-                offset: start,
-                kind,
-            });
+            return Err(DependencyError { offset: start, kind });
         }
         Ok(Some(qualifier.into()))
     }
@@ -194,16 +172,10 @@ impl<'a> Reader<'a> {
         let start = self.at;
         let text = self.until(|c| c.is_ascii_whitespace() || "()".contains(c));
         let version = DebVersion::parse_lenient(text);
-        let version = version.map_err(|error| DependencyError {
-            offset: start,
-            kind: DependencyErrorKind::Version(error),
-        })?;
+        let version =
+            version.map_err(|error| DependencyError { offset: start, kind: DependencyErrorKind::Version(error) })?;
         self.skip_space();
-        if self.take(')') {
-            Ok((relation, version))
-        } else {
-            Err(self.error(DependencyErrorKind::Unclosed(')')))
-        }
+        if self.take(')') { Ok((relation, version)) } else { Err(self.error(DependencyErrorKind::Unclosed(')'))) }
     }
 
     /// The operator; `<` and `>` mean `<=` and `>=` (Policy 7.1, long obsolete), and none means `=`.
@@ -254,10 +226,7 @@ impl<'a> Reader<'a> {
     }
 
     fn error(&self, kind: DependencyErrorKind) -> DependencyError {
-        DependencyError {
-            offset: self.at,
-            kind,
-        }
+        DependencyError { offset: self.at, kind }
     }
 }
 
@@ -265,9 +234,7 @@ impl<'a> Reader<'a> {
 #[must_use]
 pub fn is_package_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && name
-            .bytes()
-            .all(|c| c.is_ascii_alphanumeric() || b"-+._".contains(&c))
+        && name.bytes().all(|c| c.is_ascii_alphanumeric() || b"-+._".contains(&c))
 }
 
 /// Whether dpkg takes `name` for an architecture: ASCII letters, digits and hyphens, the first no hyphen.
@@ -301,17 +268,11 @@ impl fmt::Display for PackageRelation {
         if !self.architectures.is_empty() {
             write!(f, " [{}]", self.architectures.join(" "))?;
         }
-        self.profiles
-            .iter()
-            .try_for_each(|profile| write!(f, " <{}>", profile.join(" ")))
+        self.profiles.iter().try_for_each(|profile| write!(f, " <{}>", profile.join(" ")))
     }
 }
 
-fn write_joined<T: fmt::Display>(
-    f: &mut fmt::Formatter<'_>,
-    parts: &[T],
-    separator: &str,
-) -> fmt::Result {
+fn write_joined<T: fmt::Display>(f: &mut fmt::Formatter<'_>, parts: &[T], separator: &str) -> fmt::Result {
     for (at, part) in parts.iter().enumerate() {
         if at > 0 {
             f.write_str(separator)?;
@@ -337,10 +298,7 @@ mod tests {
             ("", ""),
             ("a", "a"),
             ("Foo (>=1),b|c", "foo (>= 1), b | c"),
-            (
-                "a:any ( << 0:1.0-1 ) | b:amd64(=2)",
-                "a:any (<< 1.0-1) | b:amd64 (= 2)",
-            ),
+            ("a:any ( << 0:1.0-1 ) | b:amd64(=2)", "a:any (<< 1.0-1) | b:amd64 (= 2)"),
             ("a (> 1), b (< 2), c (3)", "a (>= 1), b (<= 2), c (= 3)"),
             ("a\\n (>> 1),\\n b", "a (>> 1), b"),
             (
@@ -368,11 +326,7 @@ mod tests {
             ("a:", 2, Qualifier(String::new())),
             ("a [amd64", 8, Unclosed(']')),
         ] {
-            assert_eq!(
-                Dependencies::parse(value),
-                Err(DependencyError { offset, kind }),
-                "{value}"
-            );
+            assert_eq!(Dependencies::parse(value), Err(DependencyError { offset, kind }), "{value}");
         }
     }
 

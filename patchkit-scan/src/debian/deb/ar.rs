@@ -31,21 +31,14 @@ pub(super) fn read_layout<R: Read + Seek>(reader: &mut R) -> Result<(Member, Mem
             continue;
         }
         let Some(found) = control.take() else {
-            control = Some(ar.expect(
-                member,
-                "control.tar",
-                "control.tar is not the first member after debian-binary",
-            )?);
+            control =
+                Some(ar.expect(member, "control.tar", "control.tar is not the first member after debian-binary")?);
             continue;
         };
         let data = ar.expect(member, "data.tar", "data.tar does not follow control.tar")?;
         return Ok((found, data));
     }
-    let missing = if control.is_none() {
-        "control.tar is missing"
-    } else {
-        "data.tar is missing"
-    };
+    let missing = if control.is_none() { "control.tar is missing" } else { "data.tar is missing" };
     Err(ar.error(DebErrorKind::Format(missing)))
 }
 
@@ -58,20 +51,11 @@ struct ArReader<'r, R> {
 
 impl<'r, R: Read + Seek> ArReader<'r, R> {
     fn open(reader: &'r mut R) -> Result<Self, DebError> {
-        let mut ar = Self {
-            reader,
-            length: 0,
-            at: 0,
-        };
-        ar.length = ar
-            .reader
-            .seek(SeekFrom::End(0))
-            .map_err(|e| ar.error(e.into()))?;
+        let mut ar = Self { reader, length: 0, at: 0 };
+        ar.length = ar.reader.seek(SeekFrom::End(0)).map_err(|e| ar.error(e.into()))?;
         let magic: [u8; 8] = ar.read_at(0)?;
         if magic != *MAGIC {
-            return Err(ar.error(DebErrorKind::Format(
-                "not a Debian archive: the magic number is missing",
-            )));
+            return Err(ar.error(DebErrorKind::Format("not a Debian archive: the magic number is missing")));
         }
         ar.at = MAGIC.len() as u64;
         Ok(ar)
@@ -80,25 +64,15 @@ impl<'r, R: Read + Seek> ArReader<'r, R> {
     /// Reads `debian-binary`, which must be first and say version 2 of the format.
     fn check_version(&mut self) -> Result<(), DebError> {
         let Some(member) = self.next()?.filter(|member| member.name == "debian-binary") else {
-            return Err(self.error(DebErrorKind::Format(
-                "debian-binary is not the first member",
-            )));
+            return Err(self.error(DebErrorKind::Format("debian-binary is not the first member")));
         };
-        let mut text =
-            vec![0; usize::try_from(member.size.min(MAX_VERSION_LENGTH)).expect("bounded")];
+        let mut text = vec![0; usize::try_from(member.size.min(MAX_VERSION_LENGTH)).expect("bounded")];
         self.read_exact_at(member.offset, &mut text)?;
-        let line = text
-            .split(|byte| *byte == b'\n')
-            .next()
-            .expect("split gives one part at least");
+        let line = text.split(|byte| *byte == b'\n').next().expect("split gives one part at least");
         let minor = line.strip_prefix(b"2.").filter(|minor| !minor.is_empty());
-        if line.len() == text.len()
-            || !minor.is_some_and(|minor| minor.iter().all(u8::is_ascii_digit))
-        {
+        if line.len() == text.len() || !minor.is_some_and(|minor| minor.iter().all(u8::is_ascii_digit)) {
             let shown = String::from_utf8_lossy(line);
-            return Err(self.error(DebErrorKind::Unsupported(format!(
-                "format version {shown:?}"
-            ))));
+            return Err(self.error(DebErrorKind::Unsupported(format!("format version {shown:?}"))));
         }
         Ok(())
     }
@@ -110,27 +84,18 @@ impl<'r, R: Read + Seek> ArReader<'r, R> {
         }
         let header: [u8; HEADER_LENGTH as usize] = self.read_at(self.at)?;
         if header[58..] != *b"`\n" {
-            return Err(self.error(DebErrorKind::Format(
-                "a member's header does not end in its magic number",
-            )));
+            return Err(self.error(DebErrorKind::Format("a member's header does not end in its magic number")));
         }
         let name = self.name(&header[..16])?;
-        let size = number(&header[48..58])
-            .ok_or_else(|| self.error(DebErrorKind::Format("a member's size is no number")))?;
+        let size =
+            number(&header[48..58]).ok_or_else(|| self.error(DebErrorKind::Format("a member's size is no number")))?;
         let offset = self.at + HEADER_LENGTH;
         if size > self.length - offset {
-            return Err(self.error(DebErrorKind::Format(
-                "a member runs past the end of the file",
-            )));
+            return Err(self.error(DebErrorKind::Format("a member runs past the end of the file")));
         }
         // The padding of the last member may be missing.
         self.at = (offset + size + size % 2).min(self.length);
-        Ok(Some(Member {
-            name,
-            offset,
-            size,
-            compression: Compression::None,
-        }))
+        Ok(Some(Member { name, offset, size, compression: Compression::None }))
     }
 
     /// A member's name without the padding and the slash that some writers of `ar` put after it.
@@ -138,33 +103,20 @@ impl<'r, R: Read + Seek> ArReader<'r, R> {
         let name = field.trim_ascii_end();
         let name = name.strip_suffix(b"/").unwrap_or(name);
         if name.is_empty() || !name.iter().all(u8::is_ascii_graphic) {
-            return Err(self.error(DebErrorKind::Format(
-                "a member's name is not printable ASCII",
-            )));
+            return Err(self.error(DebErrorKind::Format("a member's name is not printable ASCII")));
         }
         Ok(String::from_utf8_lossy(name).into_owned())
     }
 
     /// The member as the tar called `base`, with its compression; any other is misplaced.
-    fn expect(
-        &self,
-        member: Member,
-        base: &str,
-        misplaced: &'static str,
-    ) -> Result<Member, DebError> {
+    fn expect(&self, member: Member, base: &str, misplaced: &'static str) -> Result<Member, DebError> {
         let Some(extension) = member.name.strip_prefix(base) else {
             return Err(self.error(DebErrorKind::Format(misplaced)));
         };
         let Some(compression) = Compression::from_extension(extension) else {
-            return Err(self.error(DebErrorKind::Unsupported(format!(
-                "member {:?}",
-                member.name
-            ))));
+            return Err(self.error(DebErrorKind::Unsupported(format!("member {:?}", member.name))));
         };
-        Ok(Member {
-            compression,
-            ..member
-        })
+        Ok(Member { compression, ..member })
     }
 
     fn read_at<const N: usize>(&mut self, offset: u64) -> Result<[u8; N], DebError> {
@@ -177,19 +129,12 @@ impl<'r, R: Read + Seek> ArReader<'r, R> {
         if offset + bytes.len() as u64 > self.length {
             return Err(self.error(DebErrorKind::Format("the file ends inside a header")));
         }
-        let read = self
-            .reader
-            .seek(SeekFrom::Start(offset))
-            .and_then(|_| self.reader.read_exact(bytes));
+        let read = self.reader.seek(SeekFrom::Start(offset)).and_then(|_| self.reader.read_exact(bytes));
         read.map_err(|error| self.error(error.into()))
     }
 
     fn error(&self, kind: DebErrorKind) -> DebError {
-        DebError {
-            member: "archive".to_owned(),
-            offset: self.at,
-            kind,
-        }
+        DebError { member: "archive".to_owned(), offset: self.at, kind }
     }
 }
 

@@ -42,24 +42,15 @@ impl Compression {
     ///
     /// # Errors
     /// The decompressor cannot be set up.
-    pub fn decoder<'a>(
-        self,
-        compressed: impl BufRead + Send + 'a,
-    ) -> io::Result<Box<dyn Read + Send + 'a>> {
+    pub fn decoder<'a>(self, compressed: impl BufRead + Send + 'a) -> io::Result<Box<dyn Read + Send + 'a>> {
         Ok(match self {
             Self::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(compressed)),
             Self::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(compressed)),
-            Self::Lzma => Box::new(lzma(
-                compressed,
-                liblzma::stream::Stream::new_lzma_decoder(XZ_MEMORY_LIMIT),
-            )?),
+            Self::Lzma => Box::new(lzma(compressed, liblzma::stream::Stream::new_lzma_decoder(XZ_MEMORY_LIMIT))?),
             Self::None => Box::new(compressed),
             Self::Xz => {
                 let flags = liblzma::stream::CONCATENATED;
-                Box::new(lzma(
-                    compressed,
-                    liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY_LIMIT, flags),
-                )?)
+                Box::new(lzma(compressed, liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY_LIMIT, flags))?)
             }
             Self::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(compressed)?),
         })

@@ -19,9 +19,7 @@ pub struct ControlFile {
     pub mtime: i64,
 }
 
-pub(super) fn read(
-    mut archive: DataArchive<'_>,
-) -> Result<BTreeMap<String, ControlFile>, DebError> {
+pub(super) fn read(mut archive: DataArchive<'_>) -> Result<BTreeMap<String, ControlFile>, DebError> {
     let mut files = BTreeMap::new();
     while let Some(mut entry) = archive.next_entry()? {
         if entry.path.is_root() && entry.kind == EntryKind::Directory {
@@ -32,32 +30,21 @@ pub(super) fn read(
         let read = entry.read_to_end(&mut bytes);
         let (mode, mtime) = (entry.mode, entry.mtime);
         read.map_err(|error| archive.tar.error(error.into()))?;
-        let name = name.ok_or_else(|| {
-            archive
-                .tar
-                .format("an entry of control.tar is not a plain file at the top")
-        })?;
-        if files
-            .insert(name, ControlFile { bytes, mode, mtime })
-            .is_some()
-        {
+        let name = name.ok_or_else(|| archive.tar.format("an entry of control.tar is not a plain file at the top"))?;
+        if files.insert(name, ControlFile { bytes, mode, mtime }).is_some() {
             return Err(archive.tar.format("a file of control.tar is given twice"));
         }
     }
     if files.contains_key("control") {
         Ok(files)
     } else {
-        Err(archive.tar.error(DebErrorKind::Format(
-            "control.tar has no file named control",
-        )))
+        Err(archive.tar.error(DebErrorKind::Format("control.tar has no file named control")))
     }
 }
 
 /// The name of a plain file at the top of the archive.
 fn file_name(path: &[u8], kind: &EntryKind) -> Option<String> {
-    let plain = matches!(kind, EntryKind::File { .. })
-        && path
-            .iter()
-            .all(|byte| byte.is_ascii_graphic() && *byte != b'/');
+    let plain =
+        matches!(kind, EntryKind::File { .. }) && path.iter().all(|byte| byte.is_ascii_graphic() && *byte != b'/');
     plain.then(|| String::from_utf8_lossy(path).into_owned())
 }

@@ -85,11 +85,7 @@ pub enum EntryKind {
 impl fmt::Debug for DataEntry<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut entry = f.debug_struct("DataEntry");
-        entry
-            .field("path", &self.path)
-            .field("kind", &self.kind)
-            .field("mode", &self.mode)
-            .finish_non_exhaustive()
+        entry.field("path", &self.path).field("kind", &self.kind).field("mode", &self.mode).finish_non_exhaustive()
     }
 }
 
@@ -99,72 +95,36 @@ impl Read for DataEntry<'_> {
     }
 }
 
-pub(super) fn interpret<'r>(
-    raw: RawHeader,
-    tar: &'r mut TarReader<'_>,
-) -> Result<DataEntry<'r>, DebError> {
+pub(super) fn interpret<'r>(raw: RawHeader, tar: &'r mut TarReader<'_>) -> Result<DataEntry<'r>, DebError> {
     let path = PackagePath::from_archive(&raw.path).map_err(|error| tar.error(error.into()))?;
     let kind = kind(&raw, tar)?;
-    let number =
-        |value: io::Result<u64>| value.map_err(|_| tar.format("a number in a header is malformed"));
-    let mode = raw
-        .header
-        .mode()
-        .map_err(|_| tar.format("a mode is malformed"))?
-        & 0o7777;
+    let number = |value: io::Result<u64>| value.map_err(|_| tar.format("a number in a header is malformed"));
+    let mode = raw.header.mode().map_err(|_| tar.format("a mode is malformed"))? & 0o7777;
     let uid = number(pax_number(&raw.pax, b"uid").unwrap_or_else(|| raw.header.uid()))?;
     let gid = number(pax_number(&raw.pax, b"gid").unwrap_or_else(|| raw.header.gid()))?;
-    let user = pax_value(&raw.pax, b"uname")
-        .or(raw.header.username_bytes())
-        .unwrap_or_default()
-        .to_vec();
-    let group = pax_value(&raw.pax, b"gname")
-        .or(raw.header.groupname_bytes())
-        .unwrap_or_default()
-        .to_vec();
+    let user = pax_value(&raw.pax, b"uname").or(raw.header.username_bytes()).unwrap_or_default().to_vec();
+    let group = pax_value(&raw.pax, b"gname").or(raw.header.groupname_bytes()).unwrap_or_default().to_vec();
     let mtime = mtime(&raw).ok_or_else(|| tar.format("a modification time is malformed"))?;
     let xattrs = xattrs(&raw.pax);
-    Ok(DataEntry {
-        path,
-        kind,
-        mode,
-        uid,
-        gid,
-        user,
-        group,
-        mtime,
-        xattrs,
-        content: tar,
-    })
+    Ok(DataEntry { path, kind, mode, uid, gid, user, group, mtime, xattrs, content: tar })
 }
 
 fn kind(raw: &RawHeader, tar: &TarReader<'_>) -> Result<EntryKind, DebError> {
     Ok(match raw.header.entry_type() {
-        EntryType::Block => device(&raw.header, tar, |major, minor| EntryKind::BlockDevice {
-            major,
-            minor,
-        })?,
-        EntryType::Char => device(&raw.header, tar, |major, minor| {
-            EntryKind::CharacterDevice { major, minor }
-        })?,
+        EntryType::Block => device(&raw.header, tar, |major, minor| EntryKind::BlockDevice { major, minor })?,
+        EntryType::Char => device(&raw.header, tar, |major, minor| EntryKind::CharacterDevice { major, minor })?,
         EntryType::Directory => EntryKind::Directory,
         EntryType::Fifo => EntryKind::Fifo,
         // Archives older than POSIX mark a directory by a trailing slash.
         EntryType::Regular if raw.path.ends_with(b"/") => EntryKind::Directory,
         EntryType::Regular => EntryKind::File { size: raw.size },
         EntryType::Link => {
-            let target = PackagePath::from_archive(target(raw, tar)?)
-                .map_err(|error| tar.error(error.into()))?;
+            let target = PackagePath::from_archive(target(raw, tar)?).map_err(|error| tar.error(error.into()))?;
             EntryKind::HardLink { target }
         }
-        EntryType::Symlink => EntryKind::Symlink {
-            target: target(raw, tar)?.to_vec(),
-        },
+        EntryType::Symlink => EntryKind::Symlink { target: target(raw, tar)?.to_vec() },
         other => {
-            return Err(tar.unsupported(&format!(
-                "an entry of type {:?}",
-                other.as_byte().escape_ascii().to_string()
-            )));
+            return Err(tar.unsupported(&format!("an entry of type {:?}", other.as_byte().escape_ascii().to_string())));
         }
     })
 }
@@ -192,16 +152,12 @@ fn target<'h>(raw: &'h RawHeader, tar: &TarReader<'_>) -> Result<&'h [u8], DebEr
 }
 
 fn pax_value<'p>(pax: &'p [PaxRecord], key: &[u8]) -> Option<&'p [u8]> {
-    pax.iter()
-        .find(|record| record.key == key)
-        .map(|record| &record.value[..])
+    pax.iter().find(|record| record.key == key).map(|record| &record.value[..])
 }
 
 fn pax_number(pax: &[PaxRecord], key: &[u8]) -> Option<io::Result<u64>> {
     let value = pax_value(pax, key)?;
-    let number = std::str::from_utf8(value)
-        .ok()
-        .and_then(|text| text.parse().ok());
+    let number = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
     Some(number.ok_or_else(|| io::ErrorKind::InvalidData.into()))
 }
 
@@ -218,13 +174,6 @@ fn mtime(raw: &RawHeader) -> Option<i64> {
 }
 
 fn xattrs(pax: &[PaxRecord]) -> Vec<Xattr> {
-    let named = pax
-        .iter()
-        .filter_map(|record| Some((record.key.strip_prefix(XATTR_PREFIX)?, &record.value)));
-    named
-        .map(|(name, value)| Xattr {
-            name: name.to_vec(),
-            value: value.clone(),
-        })
-        .collect()
+    let named = pax.iter().filter_map(|record| Some((record.key.strip_prefix(XATTR_PREFIX)?, &record.value)));
+    named.map(|(name, value)| Xattr { name: name.to_vec(), value: value.clone() }).collect()
 }

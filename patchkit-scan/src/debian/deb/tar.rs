@@ -54,29 +54,15 @@ struct Extensions {
 
 impl<'a> TarReader<'a> {
     pub(super) fn new(plain: Box<dyn Read + Send + 'a>, member: String, limit: u64) -> Self {
-        Self {
-            plain,
-            member,
-            offset: 0,
-            limit,
-            content: 0,
-            padding: 0,
-            ended: false,
-        }
+        Self { plain, member, offset: 0, limit, content: 0, padding: 0, ended: false }
     }
 
     /// The next entry's header, after skipping what is left of the one before; `None` at the archive's end.
     pub(super) fn next_header(&mut self) -> Result<Option<RawHeader>, DebError> {
         let mut extensions = Extensions::default();
         while let Some(header) = self.next_block()? {
-            let size = header
-                .entry_size()
-                .map_err(|_| self.format("a size is no number"))?;
-            self.content = if has_content(header.entry_type()) {
-                size
-            } else {
-                0
-            };
+            let size = header.entry_size().map_err(|_| self.format("a size is no number"))?;
+            self.content = if has_content(header.entry_type()) { size } else { 0 };
             self.padding = self.content.next_multiple_of(BLOCK as u64) - self.content;
             match header.entry_type() {
                 EntryType::GNULongName => self.long_name(|e| &mut e.path, &mut extensions)?,
@@ -99,9 +85,7 @@ impl<'a> TarReader<'a> {
         }
         self.skip_content()?;
         let mut header = Header::new_old();
-        if !self.fill_block(header.as_mut_bytes())?
-            || header.as_bytes().iter().all(|byte| *byte == 0)
-        {
+        if !self.fill_block(header.as_mut_bytes())? || header.as_bytes().iter().all(|byte| *byte == 0) {
             self.drain()?;
             return Ok(None);
         }
@@ -116,9 +100,7 @@ impl<'a> TarReader<'a> {
         self.ended = true;
         let mut block = [0; 8192];
         loop {
-            let length = self
-                .read_some(&mut block)
-                .map_err(|error| self.error(error.into()))?;
+            let length = self.read_some(&mut block).map_err(|error| self.error(error.into()))?;
             self.check_limit()?;
             if block[..length].iter().any(|byte| *byte != 0) {
                 return Err(self.format("bytes follow the end of the tar archive"));
@@ -136,20 +118,14 @@ impl<'a> TarReader<'a> {
         let skipped = skipped.map_err(|error| self.error(error.into()))?;
         self.offset += skipped;
         self.check_limit()?;
-        if skipped < left {
-            Err(self.format("the archive ends inside a file"))
-        } else {
-            Ok(())
-        }
+        if skipped < left { Err(self.format("the archive ends inside a file")) } else { Ok(()) }
     }
 
     /// Fills a block, or says that the archive ended before it.
     fn fill_block(&mut self, block: &mut [u8; BLOCK]) -> Result<bool, DebError> {
         let mut filled = 0;
         while filled < BLOCK {
-            let length = self
-                .read_some(&mut block[filled..])
-                .map_err(|error| self.error(error.into()))?;
+            let length = self.read_some(&mut block[filled..]).map_err(|error| self.error(error.into()))?;
             filled += length;
             if length == 0 && filled > 0 {
                 return Err(self.format("the archive ends inside a header"));
@@ -182,8 +158,7 @@ impl<'a> TarReader<'a> {
             return Err(self.format("two PAX headers before one entry"));
         }
         let bytes = self.extension(&mut extensions.length)?;
-        let records = parse_pax(&bytes)
-            .ok_or_else(|| self.format("a PAX record is malformed or given twice"))?;
+        let records = parse_pax(&bytes).ok_or_else(|| self.format("a PAX record is malformed or given twice"))?;
         if records.is_empty() {
             return Err(self.format("an empty PAX header"));
         }
@@ -198,50 +173,27 @@ impl<'a> TarReader<'a> {
             return Err(self.error(DebErrorKind::Limit(MAX_EXTENSION_LENGTH)));
         }
         let mut bytes = Vec::new();
-        self.read_to_end(&mut bytes)
-            .map_err(|error| self.error(error.into()))?;
+        self.read_to_end(&mut bytes).map_err(|error| self.error(error.into()))?;
         Ok(bytes)
     }
 
     /// Puts an entry's header together with what came before it; two sources for one fact must agree.
     fn combine(&self, header: Header, extensions: Extensions) -> Result<RawHeader, DebError> {
-        let Extensions {
-            path,
-            link,
-            pax,
-            length: _,
-        } = extensions;
-        let record = |key: &[u8]| {
-            pax.iter()
-                .find(|record| record.key == key)
-                .map(|record| record.value.clone())
-        };
-        if path.is_some() && record(b"path").is_some()
-            || link.is_some() && record(b"linkpath").is_some()
-        {
+        let Extensions { path, link, pax, length: _ } = extensions;
+        let record = |key: &[u8]| pax.iter().find(|record| record.key == key).map(|record| record.value.clone());
+        if path.is_some() && record(b"path").is_some() || link.is_some() && record(b"linkpath").is_some() {
             return Err(self.format("a long name in both the GNU and the PAX way"));
         }
         if record(b"size").is_some_and(|size| size != self.content.to_string().as_bytes()) {
             return Err(self.format("the PAX size differs from the header's"));
         }
-        if pax
-            .iter()
-            .any(|record| record.key.starts_with(b"GNU.sparse."))
-        {
+        if pax.iter().any(|record| record.key.starts_with(b"GNU.sparse.")) {
             return Err(self.unsupported("a sparse file"));
         }
-        let path = path
-            .or_else(|| record(b"path"))
-            .unwrap_or_else(|| header.path_bytes().into_owned());
+        let path = path.or_else(|| record(b"path")).unwrap_or_else(|| header.path_bytes().into_owned());
         let in_header = || header.link_name_bytes().map(Cow::into_owned);
         let link = link.or_else(|| record(b"linkpath")).or_else(in_header);
-        Ok(RawHeader {
-            path,
-            link,
-            pax,
-            size: self.content,
-            header,
-        })
+        Ok(RawHeader { path, link, pax, size: self.content, header })
     }
 
     fn read_some(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
@@ -257,19 +209,11 @@ impl<'a> TarReader<'a> {
     }
 
     fn check_limit(&self) -> Result<(), DebError> {
-        if self.offset > self.limit {
-            Err(self.error(DebErrorKind::Limit(self.limit)))
-        } else {
-            Ok(())
-        }
+        if self.offset > self.limit { Err(self.error(DebErrorKind::Limit(self.limit))) } else { Ok(()) }
     }
 
     pub(super) fn error(&self, kind: DebErrorKind) -> DebError {
-        DebError {
-            member: self.member.clone(),
-            offset: self.offset,
-            kind,
-        }
+        DebError { member: self.member.clone(), offset: self.offset, kind }
     }
 
     pub(super) fn format(&self, what: &'static str) -> DebError {
@@ -284,24 +228,16 @@ impl<'a> TarReader<'a> {
 /// Reads the content of the current entry.
 impl Read for TarReader<'_> {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        let wanted = bytes
-            .len()
-            .min(usize::try_from(self.content).unwrap_or(usize::MAX));
+        let wanted = bytes.len().min(usize::try_from(self.content).unwrap_or(usize::MAX));
         if wanted == 0 {
             return Ok(0);
         }
         let length = self.read_some(&mut bytes[..wanted])?;
         if length == 0 {
-            return Err(io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                "the archive ends inside a file",
-            ));
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the archive ends inside a file"));
         }
         if self.offset > self.limit {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "the archive is longer than the limit",
-            ));
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the archive is longer than the limit"));
         }
         self.content -= length as u64;
         Ok(length)
@@ -310,10 +246,7 @@ impl Read for TarReader<'_> {
 
 impl fmt::Debug for TarReader<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TarReader")
-            .field("member", &self.member)
-            .field("offset", &self.offset)
-            .finish_non_exhaustive()
+        f.debug_struct("TarReader").field("member", &self.member).field("offset", &self.offset).finish_non_exhaustive()
     }
 }
 
@@ -348,10 +281,7 @@ fn parse_pax(mut bytes: &[u8]) -> Option<Vec<PaxRecord>> {
         if key.is_empty() || records.iter().any(|known| known.key == key) {
             return None;
         }
-        records.push(PaxRecord {
-            key: key.to_vec(),
-            value: value.to_vec(),
-        });
+        records.push(PaxRecord { key: key.to_vec(), value: value.to_vec() });
         bytes = &bytes[length..];
     }
     Some(records)

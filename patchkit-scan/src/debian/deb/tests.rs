@@ -11,16 +11,7 @@ use super::*;
 fn ar(members: &[(&str, &[u8])]) -> Vec<u8> {
     let mut bytes = b"!<arch>\n".to_vec();
     for (name, content) in members {
-        writeln!(
-            bytes,
-            "{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`",
-            0,
-            0,
-            0,
-            "100644",
-            content.len()
-        )
-        .expect("memory");
+        writeln!(bytes, "{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`", 0, 0, 0, "100644", content.len()).expect("memory");
         bytes.extend_from_slice(content);
         if content.len() % 2 == 1 {
             bytes.push(b'\n');
@@ -54,13 +45,7 @@ fn raw_entry(name: &[u8], kind: EntryType, content: &[u8]) -> Vec<u8> {
 fn tar_of(files: &[(&str, &[u8])]) -> Vec<u8> {
     let mut builder = Builder::new(Vec::new());
     for (name, content) in files {
-        builder
-            .append_data(
-                &mut header(EntryType::Regular, content.len() as u64),
-                name,
-                *content,
-            )
-            .expect("memory");
+        builder.append_data(&mut header(EntryType::Regular, content.len() as u64), name, *content).expect("memory");
     }
     builder.into_inner().expect("memory")
 }
@@ -75,11 +60,7 @@ fn control() -> Vec<u8> {
 }
 
 fn deb_with_data(data: &[u8]) -> Vec<u8> {
-    ar(&[
-        ("debian-binary", b"2.0\n"),
-        ("control.tar", &control()),
-        ("data.tar", data),
-    ])
+    ar(&[("debian-binary", b"2.0\n"), ("control.tar", &control()), ("data.tar", data)])
 }
 
 /// Reads everything there is: what a fuzz target calls.
@@ -100,10 +81,7 @@ fn read_all(bytes: &[u8]) -> Result<Vec<String>, DebError> {
 
 fn error_of(bytes: &[u8]) -> String {
     let error = read_all(bytes).expect_err("damaged");
-    assert!(
-        error.is_damage() || matches!(error.kind, DebErrorKind::Unsupported(_)),
-        "{error}"
-    );
+    assert!(error.is_damage() || matches!(error.kind, DebErrorKind::Unsupported(_)), "{error}");
     error.to_string()
 }
 
@@ -114,35 +92,19 @@ fn every_compression() {
         ("", data.clone()),
         (".gz", gzip(&data)),
         (".zst", zstd::encode_all(&data[..], 3).expect("memory")),
-        (
-            ".xz",
-            xz(
-                &data,
-                liblzma::stream::Stream::new_easy_encoder(6, liblzma::stream::Check::Crc64),
-            ),
-        ),
+        (".xz", xz(&data, liblzma::stream::Stream::new_easy_encoder(6, liblzma::stream::Check::Crc64))),
         (
             ".lzma",
             xz(
                 &data,
-                liblzma::stream::Stream::new_lzma_encoder(
-                    &liblzma::stream::LzmaOptions::new_preset(6).expect("6"),
-                ),
+                liblzma::stream::Stream::new_lzma_encoder(&liblzma::stream::LzmaOptions::new_preset(6).expect("6")),
             ),
         ),
         (".bz2", bzip2(&data)),
     ] {
         let name = format!("data.tar{extension}");
-        let deb = ar(&[
-            ("debian-binary", b"2.0\n"),
-            ("control.tar", &control()),
-            (&name, &compressed),
-        ]);
-        assert_eq!(
-            read_all(&deb).expect(extension),
-            ["/usr/bin/x File { size: 7 } 4755 content"],
-            "{name}"
-        );
+        let deb = ar(&[("debian-binary", b"2.0\n"), ("control.tar", &control()), (&name, &compressed)]);
+        assert_eq!(read_all(&deb).expect(extension), ["/usr/bin/x File { size: 7 } 4755 content"], "{name}");
         // Cut short, it must not read as a smaller package.
         let cut = ar(&[
             ("debian-binary", b"2.0\n"),
@@ -155,27 +117,17 @@ fn every_compression() {
 
 fn gzip(data: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    encoder
-        .write_all(data)
-        .and_then(|()| encoder.finish())
-        .expect("memory")
+    encoder.write_all(data).and_then(|()| encoder.finish()).expect("memory")
 }
 
 fn bzip2(data: &[u8]) -> Vec<u8> {
     let mut encoder = ::bzip2::write::BzEncoder::new(Vec::new(), ::bzip2::Compression::fast());
-    encoder
-        .write_all(data)
-        .and_then(|()| encoder.finish())
-        .expect("memory")
+    encoder.write_all(data).and_then(|()| encoder.finish()).expect("memory")
 }
 
 fn xz(data: &[u8], stream: Result<liblzma::stream::Stream, liblzma::stream::Error>) -> Vec<u8> {
-    let mut encoder =
-        liblzma::write::XzEncoder::new_stream(Vec::new(), stream.expect("sound options"));
-    encoder
-        .write_all(data)
-        .and_then(|()| encoder.finish())
-        .expect("memory")
+    let mut encoder = liblzma::write::XzEncoder::new_stream(Vec::new(), stream.expect("sound options"));
+    encoder.write_all(data).and_then(|()| encoder.finish()).expect("memory")
 }
 
 #[test]
@@ -197,35 +149,14 @@ fn layouts_that_are_refused() {
     let version: (&str, &[u8]) = ("debian-binary", b"2.0\n");
     for (members, error) in [
         (vec![], "debian-binary is not the first member"),
-        (
-            vec![("control.tar", &control[..]), version],
-            "debian-binary is not the first member",
-        ),
+        (vec![("control.tar", &control[..]), version], "debian-binary is not the first member"),
         (vec![version], "control.tar is missing"),
-        (
-            vec![version, ("control.tar", &control)],
-            "data.tar is missing",
-        ),
-        (
-            vec![version, ("data.tar", &data)],
-            "control.tar is not the first member",
-        ),
-        (
-            vec![version, ("control.tar", &control), ("x", b"")],
-            "data.tar does not follow",
-        ),
-        (
-            vec![version, ("control.tar.rar", &control)],
-            "member \"control.tar.rar\" is not supported",
-        ),
-        (
-            vec![("debian-binary", b"3.0\n")],
-            "format version \"3.0\" is not supported",
-        ),
-        (
-            vec![("debian-binary", b"2.0")],
-            "format version \"2.0\" is not supported",
-        ),
+        (vec![version, ("control.tar", &control)], "data.tar is missing"),
+        (vec![version, ("data.tar", &data)], "control.tar is not the first member"),
+        (vec![version, ("control.tar", &control), ("x", b"")], "data.tar does not follow"),
+        (vec![version, ("control.tar.rar", &control)], "member \"control.tar.rar\" is not supported"),
+        (vec![("debian-binary", b"3.0\n")], "format version \"3.0\" is not supported"),
+        (vec![("debian-binary", b"2.0")], "format version \"2.0\" is not supported"),
     ] {
         let found = error_of(&ar(&members));
         assert!(found.contains(error), "{found} instead of {error}");
@@ -237,11 +168,8 @@ fn layouts_that_are_refused() {
 fn sizes_that_lie() {
     let sound = deb_with_data(&ended(Vec::new()));
     let field = 8 + 60 + 4 + 48;
-    for (size, error) in [
-        ("9999999999", "runs past the end"),
-        ("-1        ", "no number"),
-        ("          ", "no number"),
-    ] {
+    for (size, error) in [("9999999999", "runs past the end"), ("-1        ", "no number"), ("          ", "no number")]
+    {
         let mut deb = sound.clone();
         deb[field..field + 10].copy_from_slice(size.as_bytes());
         assert!(error_of(&deb).contains(error));
@@ -252,21 +180,13 @@ fn sizes_that_lie() {
 fn every_truncation_is_noticed() {
     let deb = deb_with_data(&tar_of(&[("./a", b"content")]));
     for length in 0..deb.len() {
-        assert!(
-            read_all(&deb[..length]).is_err(),
-            "cut to {length} of {}",
-            deb.len()
-        );
+        assert!(read_all(&deb[..length]).is_err(), "cut to {length} of {}", deb.len());
     }
 }
 
 #[test]
 fn paths_that_lead_elsewhere() {
-    for (name, error) in [
-        (&b"/etc/passwd"[..], "absolute"),
-        (b"./../x", "\"..\""),
-        (b"a\nb", "line feed"),
-    ] {
+    for (name, error) in [(&b"/etc/passwd"[..], "absolute"), (b"./../x", "\"..\""), (b"a\nb", "line feed")] {
         let data = ended(raw_entry(name, EntryType::Regular, b""));
         assert!(error_of(&deb_with_data(&data)).contains(error));
     }
@@ -285,33 +205,21 @@ fn kinds_of_entries() {
     ] {
         let mut header = header(kind, 0);
         if target.is_empty() {
-            builder
-                .append_data(&mut header, name, std::io::empty())
-                .expect("memory");
+            builder.append_data(&mut header, name, std::io::empty()).expect("memory");
         } else {
-            builder
-                .append_link(&mut header, name, target)
-                .expect("memory");
+            builder.append_link(&mut header, name, target).expect("memory");
         }
     }
     let mut device = header(EntryType::Char, 0);
-    device
-        .set_device_major(1)
-        .and_then(|()| device.set_device_minor(3))
-        .expect("gnu");
-    builder
-        .append_data(&mut device, "./null", std::io::empty())
-        .expect("memory");
+    device.set_device_major(1).and_then(|()| device.set_device_minor(3)).expect("gnu");
+    builder.append_data(&mut device, "./null", std::io::empty()).expect("memory");
     let seen = read_all(&deb_with_data(&builder.into_inner().expect("memory"))).expect("sound");
     assert_eq!(seen.len(), 6);
     assert_eq!(seen[0], "/ Directory 4755 ");
     assert!(seen[1].starts_with("/s Symlink { target: [46, 46,"));
     assert_eq!(seen[2], "/h HardLink { target: /usr/f } 4755 ");
     assert!(seen[3].starts_with(&format!("/{}s Symlink", &long[2..])));
-    assert_eq!(
-        seen[5],
-        "/null CharacterDevice { major: 1, minor: 3 } 4755 "
-    );
+    assert_eq!(seen[5], "/null CharacterDevice { major: 1, minor: 3 } 4755 ");
 }
 
 #[test]
@@ -324,21 +232,13 @@ fn pax_records_are_read() {
         ("uname", b"you"),
     ];
     builder.append_pax_extensions(records).expect("memory");
-    builder
-        .append_data(&mut header(EntryType::Regular, 0), "ping", &b""[..])
-        .expect("memory");
+    builder.append_data(&mut header(EntryType::Regular, 0), "ping", &b""[..]).expect("memory");
     let deb = deb_with_data(&builder.into_inner().expect("memory"));
     let mut deb = Deb::open(Cursor::new(deb)).expect("sound");
     let mut data = deb.data().expect("sound");
     let entry = data.next_entry().expect("sound").expect("one");
-    assert_eq!(
-        (entry.uid, entry.gid, entry.mtime, &entry.user[..]),
-        (3_000_000, 2, -2, &b"you"[..])
-    );
-    let xattr = Xattr {
-        name: b"security.capability".to_vec(),
-        value: b"\x01\x00\n=".to_vec(),
-    };
+    assert_eq!((entry.uid, entry.gid, entry.mtime, &entry.user[..]), (3_000_000, 2, -2, &b"you"[..]));
+    let xattr = Xattr { name: b"security.capability".to_vec(), value: b"\x01\x00\n=".to_vec() };
     assert_eq!(entry.xattrs, [xattr]);
 }
 
@@ -348,31 +248,16 @@ fn ambiguous_archives_are_refused() {
     let pax = |records: &[u8]| raw_entry(b"pax", EntryType::XHeader, records);
     let file = || raw_entry(b"a", EntryType::Regular, b"content");
     for (entries, error) in [
-        (
-            vec![long(b"b\0"), pax(b"10 path=c\n"), file()],
-            "both the GNU and the PAX way",
-        ),
+        (vec![long(b"b\0"), pax(b"10 path=c\n"), file()], "both the GNU and the PAX way"),
         (vec![long(b"b\0"), long(b"c\0"), file()], "two long names"),
         (vec![long(b"b\0c\0"), file()], "only NUL"),
         (vec![long(b"b\0")], "ends after a long name"),
         (vec![pax(b"10 path=b\n10 path=c\n"), file()], "given twice"),
-        (
-            vec![pax(b"10 path=b\n"), pax(b"10 path=c\n"), file()],
-            "two PAX headers",
-        ),
+        (vec![pax(b"10 path=b\n"), pax(b"10 path=c\n"), file()], "two PAX headers"),
         (vec![pax(b"10 size=0\n"), file()], "PAX size differs"),
         (vec![pax(b"99 path=b\n"), file()], "malformed"),
-        (
-            vec![
-                raw_entry(b"g", EntryType::XGlobalHeader, b"10 path=b\n"),
-                file(),
-            ],
-            "global PAX header is not supported",
-        ),
-        (
-            vec![raw_entry(b"a", EntryType::GNUSparse, b"")],
-            "type \"S\" is not supported",
-        ),
+        (vec![raw_entry(b"g", EntryType::XGlobalHeader, b"10 path=b\n"), file()], "global PAX header is not supported"),
+        (vec![raw_entry(b"a", EntryType::GNUSparse, b"")], "type \"S\" is not supported"),
         (vec![file(), vec![0; 1024], file()], "bytes follow the end"),
     ] {
         let found = error_of(&deb_with_data(&ended(entries.concat())));
@@ -381,11 +266,7 @@ fn ambiguous_archives_are_refused() {
     let mut wrong = file();
     wrong[0] = b'b';
     assert!(error_of(&deb_with_data(&ended(wrong))).contains("checksum"));
-    let huge = raw_entry(
-        b"././@LongLink",
-        EntryType::GNULongName,
-        &vec![b'a'; 2 << 20],
-    );
+    let huge = raw_entry(b"././@LongLink", EntryType::GNULongName, &vec![b'a'; 2 << 20]);
     assert!(error_of(&deb_with_data(&ended(huge))).contains("more than 1048576 bytes"));
 }
 
@@ -393,41 +274,20 @@ fn ambiguous_archives_are_refused() {
 fn control_archives_that_are_refused() {
     for (control, error) in [
         (tar_of(&[("postinst", b"")]), "no file named control"),
-        (
-            tar_of(&[("control", b""), ("./control", b"")]),
-            "given twice",
-        ),
-        (
-            tar_of(&[("control", b""), ("a/b", b"")]),
-            "not a plain file at the top",
-        ),
+        (tar_of(&[("control", b""), ("./control", b"")]), "given twice"),
+        (tar_of(&[("control", b""), ("a/b", b"")]), "not a plain file at the top"),
     ] {
-        let deb = ar(&[
-            ("debian-binary", b"2.0\n"),
-            ("control.tar", &control),
-            ("data.tar", &ended(Vec::new())),
-        ]);
+        let deb = ar(&[("debian-binary", b"2.0\n"), ("control.tar", &control), ("data.tar", &ended(Vec::new()))]);
         let found = error_of(&deb);
-        assert!(
-            found.starts_with("control.tar at byte") && found.contains(error),
-            "{found}"
-        );
+        assert!(found.starts_with("control.tar at byte") && found.contains(error), "{found}");
     }
 }
 
 #[test]
 fn a_bomb_in_the_control_archive_is_bounded() {
     let zeros = vec![0; usize::try_from(MAX_CONTROL_LENGTH).expect("small") + 4096];
-    let compressed = zstd::encode_all(
-        &*ended(raw_entry(b"control", EntryType::Regular, &zeros)),
-        1,
-    )
-    .expect("memory");
-    let deb = ar(&[
-        ("debian-binary", b"2.0\n"),
-        ("control.tar.zst", &compressed),
-        ("data.tar", b""),
-    ]);
+    let compressed = zstd::encode_all(&*ended(raw_entry(b"control", EntryType::Regular, &zeros)), 1).expect("memory");
+    let deb = ar(&[("debian-binary", b"2.0\n"), ("control.tar.zst", &compressed), ("data.tar", b"")]);
     assert!(compressed.len() < 100_000);
     assert!(error_of(&deb).contains("longer than the limit"));
 }

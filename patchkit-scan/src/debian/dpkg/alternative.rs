@@ -60,11 +60,7 @@ impl Alternative {
     /// # Errors
     /// Another form than that of update-alternatives, with file and line.
     pub fn read(file: &str, bytes: &[u8]) -> Result<Self, DatabaseError> {
-        let mut reader = Reader {
-            file,
-            number: 0,
-            lines: lines(file, bytes)?,
-        };
+        let mut reader = Reader { file, number: 0, lines: lines(file, bytes)? };
         let mode = match reader.line()? {
             "auto" => Mode::Auto,
             "manual" => Mode::Manual,
@@ -73,10 +69,7 @@ impl Alternative {
         let link = reader.path()?.into();
         let mut followers = Vec::new();
         while let Some(name) = reader.item()? {
-            followers.push(Follower {
-                name: name.into(),
-                link: reader.path()?.into(),
-            });
+            followers.push(Follower { name: name.into(), link: reader.path()?.into() });
         }
         let mut choices: Vec<Choice> = Vec::new();
         while let Some(path) = reader.item()? {
@@ -85,12 +78,7 @@ impl Alternative {
             }
             choices.push(reader.choice(path, followers.len())?);
         }
-        Ok(Self {
-            mode,
-            link,
-            followers,
-            choices,
-        })
+        Ok(Self { mode, link, followers, choices })
     }
 
     /// Writes the file as update-alternatives does: sorted, without followers that no choice provides.
@@ -104,10 +92,7 @@ impl Alternative {
         text.push('\n');
         for choice in &sorted.choices {
             text += &format!("{}\n{}\n", choice.path, choice.priority);
-            let followers = choice
-                .followers
-                .iter()
-                .map(|path| path.as_deref().unwrap_or(""));
+            let followers = choice.followers.iter().map(|path| path.as_deref().unwrap_or(""));
             followers.for_each(|path| text += &format!("{path}\n"));
         }
         text.push('\n');
@@ -118,32 +103,18 @@ impl Alternative {
     /// links that follow, each with where it leads.
     pub fn install(&mut self, path: &str, priority: i32, followers: &[(Follower, Box<str>)]) {
         for (follower, _) in followers {
-            match self
-                .followers
-                .iter_mut()
-                .find(|known| known.name == follower.name)
-            {
+            match self.followers.iter_mut().find(|known| known.name == follower.name) {
                 Some(known) => known.link.clone_from(&follower.link),
                 None => self.followers.push(follower.clone()),
             }
         }
         let width = self.followers.len();
-        self.choices
-            .iter_mut()
-            .for_each(|choice| choice.followers.resize(width, None));
+        self.choices.iter_mut().for_each(|choice| choice.followers.resize(width, None));
         self.choices.retain(|choice| &*choice.path != path);
-        let target = |known: &Follower| {
-            followers
-                .iter()
-                .find(|(new, _)| new.name == known.name)
-                .map(|(_, to)| to.clone())
-        };
+        let target =
+            |known: &Follower| followers.iter().find(|(new, _)| new.name == known.name).map(|(_, to)| to.clone());
         let followers = self.followers.iter().map(target).collect();
-        self.choices.push(Choice {
-            path: path.into(),
-            priority,
-            followers,
-        });
+        self.choices.push(Choice { path: path.into(), priority, followers });
         *self = self.sorted();
     }
 
@@ -159,19 +130,10 @@ impl Alternative {
     /// current one if it is still there. `None` when there is nothing to choose.
     #[must_use]
     pub fn chosen(&self, current: Option<&str>) -> Option<&Choice> {
-        let current = self
-            .choices
-            .iter()
-            .find(|choice| Some(&*choice.path) == current);
+        let current = self.choices.iter().find(|choice| Some(&*choice.path) == current);
         let best = || {
             let first = current.or(self.choices.first())?;
-            Some(self.choices.iter().fold(first, |best, next| {
-                if next.priority > best.priority {
-                    next
-                } else {
-                    best
-                }
-            }))
+            Some(self.choices.iter().fold(first, |best, next| if next.priority > best.priority { next } else { best }))
         };
         match self.mode {
             Mode::Auto => best(),
@@ -185,16 +147,7 @@ impl Alternative {
     pub fn links(&self, name: &str, choice: &Choice, exists: impl Fn(&str) -> bool) -> Vec<Link> {
         let pair = |link: &str, name: &str, target: &str| {
             let middle = format!("/etc/alternatives/{name}");
-            [
-                Link {
-                    path: link.to_owned(),
-                    target: middle.clone(),
-                },
-                Link {
-                    path: middle,
-                    target: target.to_owned(),
-                },
-            ]
+            [Link { path: link.to_owned(), target: middle.clone() }, Link { path: middle, target: target.to_owned() }]
         };
         let mut links = pair(&self.link, name, &choice.path).to_vec();
         for (follower, target) in self.followers.iter().zip(&choice.followers) {
@@ -207,28 +160,17 @@ impl Alternative {
 
     /// The group with followers and choices sorted, and without the followers that no choice provides.
     fn sorted(&self) -> Self {
-        let provided = |at: &usize| {
-            self.choices
-                .iter()
-                .any(|choice| choice.followers.get(*at).is_some_and(Option::is_some))
-        };
+        let provided =
+            |at: &usize| self.choices.iter().any(|choice| choice.followers.get(*at).is_some_and(Option::is_some));
         let mut order: Vec<usize> = (0..self.followers.len()).filter(provided).collect();
         order.sort_by(|a, b| self.followers[*a].name.cmp(&self.followers[*b].name));
         let mut choices: Vec<Choice> = self.choices.clone();
         for choice in &mut choices {
-            choice.followers = order
-                .iter()
-                .map(|at| choice.followers.get(*at).cloned().flatten())
-                .collect();
+            choice.followers = order.iter().map(|at| choice.followers.get(*at).cloned().flatten()).collect();
         }
         choices.sort_by(|a, b| a.path.cmp(&b.path));
         let followers = order.iter().map(|at| self.followers[*at].clone()).collect();
-        Self {
-            mode: self.mode,
-            link: self.link.clone(),
-            followers,
-            choices,
-        }
+        Self { mode: self.mode, link: self.link.clone(), followers, choices }
     }
 }
 
@@ -263,24 +205,13 @@ impl<'a, L: Iterator<Item = (usize, &'a [u8])>> Reader<'a, L> {
 
     fn path(&mut self) -> Result<&'a str, DatabaseError> {
         let line = self.line()?;
-        if line.starts_with('/') {
-            Ok(line)
-        } else {
-            Err(self.error("not an absolute path"))
-        }
+        if line.starts_with('/') { Ok(line) } else { Err(self.error("not an absolute path")) }
     }
 
     fn choice(&mut self, path: &str, followers: usize) -> Result<Choice, DatabaseError> {
-        let priority = self
-            .line()?
-            .parse()
-            .map_err(|_| self.error("a priority that is no number"))?;
+        let priority = self.line()?.parse().map_err(|_| self.error("a priority that is no number"))?;
         let followers = (0..followers).map(|_| Ok(self.item()?.map(Into::into)));
-        Ok(Choice {
-            path: path.into(),
-            priority,
-            followers: followers.collect::<Result<_, DatabaseError>>()?,
-        })
+        Ok(Choice { path: path.into(), priority, followers: followers.collect::<Result<_, DatabaseError>>()? })
     }
 
     fn error(&self, what: &'static str) -> DatabaseError {
@@ -305,24 +236,17 @@ mod tests {
     #[test]
     fn choices_and_their_links() {
         let mut pager = Alternative::read("pager", PAGER.as_bytes()).expect("sound");
-        let chosen =
-            |pager: &Alternative, current| pager.chosen(current).expect("some").path.to_string();
+        let chosen = |pager: &Alternative, current| pager.chosen(current).expect("some").path.to_string();
         assert_eq!(chosen(&pager, Some("/bin/more")), "/usr/bin/less");
         pager.mode = Mode::Manual;
         assert_eq!(chosen(&pager, Some("/bin/more")), "/bin/more");
         assert_eq!(chosen(&pager, Some("/bin/gone")), "/usr/bin/less");
         let links = pager.links("pager", &pager.choices[0], |_| true);
         assert_eq!(links.len(), 4);
-        assert_eq!(
-            (&*links[0].path, &*links[0].target),
-            ("/usr/bin/pager", "/etc/alternatives/pager")
-        );
+        assert_eq!((&*links[0].path, &*links[0].target), ("/usr/bin/pager", "/etc/alternatives/pager"));
         assert_eq!(
             (&*links[3].path, &*links[3].target),
-            (
-                "/etc/alternatives/pager.1.gz",
-                "/usr/share/man/man1/more.1.gz"
-            )
+            ("/etc/alternatives/pager.1.gz", "/usr/share/man/man1/more.1.gz")
         );
         assert_eq!(pager.links("pager", &pager.choices[0], |_| false).len(), 2);
     }
@@ -330,16 +254,10 @@ mod tests {
     #[test]
     fn choices_come_and_go() {
         let mut pager = Alternative::read("pager", PAGER.as_bytes()).expect("sound");
-        let follower = Follower {
-            name: "a.gz".into(),
-            link: "/usr/share/man/a.gz".into(),
-        };
+        let follower = Follower { name: "a.gz".into(), link: "/usr/share/man/a.gz".into() };
         pager.install("/bin/most", 80, &[(follower, "/usr/share/most.gz".into())]);
         let text = String::from_utf8(pager.to_bytes()).expect("text");
-        assert!(
-            text.contains("/bin/most\n80\n/usr/share/most.gz\n\n/usr/bin/less\n77\n\n\n\n"),
-            "{text}"
-        );
+        assert!(text.contains("/bin/most\n80\n/usr/share/most.gz\n\n/usr/bin/less\n77\n\n\n\n"), "{text}");
         pager.remove("/bin/most", Some("/bin/most"));
         assert_eq!(String::from_utf8(pager.to_bytes()).expect("text"), PAGER);
     }
@@ -354,13 +272,7 @@ mod tests {
             ("auto\n/a\n\n/b\n1\n", 6),
             ("auto\n/a", 2),
         ] {
-            assert_eq!(
-                Alternative::read("a", text.as_bytes())
-                    .expect_err("damaged")
-                    .line,
-                line,
-                "{text:?}"
-            );
+            assert_eq!(Alternative::read("a", text.as_bytes()).expect_err("damaged").line, line, "{text:?}");
         }
     }
 }

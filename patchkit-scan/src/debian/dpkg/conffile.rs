@@ -38,8 +38,7 @@ impl Conffile {
         let starts_below = usize::from(field.value().starts_with(b"\n"));
         let lines = field.lines().enumerate();
         let read = lines.map(|(at, line)| {
-            Self::read(line)
-                .map_err(|kind| DatabaseError::new(file, first + starts_below + at, kind))
+            Self::read(line).map_err(|kind| DatabaseError::new(file, first + starts_below + at, kind))
         });
         read.collect()
     }
@@ -49,23 +48,14 @@ impl Conffile {
         let (line, remove_on_upgrade) = strip_word(line, b" remove-on-upgrade");
         let (line, obsolete) = strip_word(line, b" obsolete");
         let malformed = DatabaseErrorKind::Line("not a conffile with its hash");
-        let space = line
-            .iter()
-            .rposition(|byte| *byte == b' ')
-            .ok_or(malformed)?;
-        let hash = std::str::from_utf8(&line[space + 1..]).map_err(|_| {
-            DatabaseErrorKind::Control(ControlErrorKind::Utf8("Conffiles".to_owned()))
-        })?;
+        let space = line.iter().rposition(|byte| *byte == b' ').ok_or(malformed)?;
+        let hash = std::str::from_utf8(&line[space + 1..])
+            .map_err(|_| DatabaseErrorKind::Control(ControlErrorKind::Utf8("Conffiles".to_owned())))?;
         let path = PackagePath::from_absolute(&line[..space])?;
         if path.is_root() || hash.is_empty() {
             return Err(DatabaseErrorKind::Line("not a conffile with its hash"));
         }
-        Ok(Self {
-            path,
-            hash: hash.into(),
-            obsolete,
-            remove_on_upgrade,
-        })
+        Ok(Self { path, hash: hash.into(), obsolete, remove_on_upgrade })
     }
 
     /// The conffiles of a package after an upgrade, in dpkg's order: those that `shipped` lists, then the `obsolete` ones
@@ -82,21 +72,11 @@ impl Conffile {
             let known = old.iter().find(|conffile| conffile.path == *path);
             known.map_or_else(|| NEW_CONFFILE.into(), |conffile| conffile.hash.clone())
         };
-        let kept = shipped.iter().map(
-            |ShippedConffile {
-                 path,
-                 remove_on_upgrade,
-             }| {
-                let new_hash = md5(path).filter(|_| !remove_on_upgrade);
-                let hash = new_hash.map_or_else(|| old_hash(path), Into::into);
-                Self {
-                    path: path.clone(),
-                    hash,
-                    obsolete: false,
-                    remove_on_upgrade: *remove_on_upgrade,
-                }
-            },
-        );
+        let kept = shipped.iter().map(|ShippedConffile { path, remove_on_upgrade }| {
+            let new_hash = md5(path).filter(|_| !remove_on_upgrade);
+            let hash = new_hash.map_or_else(|| old_hash(path), Into::into);
+            Self { path: path.clone(), hash, obsolete: false, remove_on_upgrade: *remove_on_upgrade }
+        });
         let gone = obsolete.iter().map(|path| Self {
             path: path.clone(),
             hash: old_hash(path),
@@ -110,20 +90,8 @@ impl Conffile {
     #[must_use]
     pub fn to_line(&self) -> Vec<u8> {
         let obsolete: &[u8] = if self.obsolete { b" obsolete" } else { b"" };
-        let remove: &[u8] = if self.remove_on_upgrade {
-            b" remove-on-upgrade"
-        } else {
-            b""
-        };
-        [
-            b" ",
-            &*self.path.to_absolute(),
-            b" ",
-            self.hash.as_bytes(),
-            obsolete,
-            remove,
-        ]
-        .concat()
+        let remove: &[u8] = if self.remove_on_upgrade { b" remove-on-upgrade" } else { b"" };
+        [b" ", &*self.path.to_absolute(), b" ", self.hash.as_bytes(), obsolete, remove].concat()
     }
 }
 
@@ -152,10 +120,7 @@ impl ShippedConffile {
             Some(path) => (path, true),
             None => (line, false),
         };
-        Ok(Self {
-            path: PackagePath::from_absolute(path)?,
-            remove_on_upgrade,
-        })
+        Ok(Self { path: PackagePath::from_absolute(path)?, remove_on_upgrade })
     }
 }
 
@@ -174,14 +139,12 @@ pub fn obsolete_conffiles(
     let was_conffile = |path: &PackagePath| old.iter().any(|conffile| conffile.path == *path);
     let is_conffile = |path: &PackagePath| shipped.iter().any(|conffile| conffile.path == *path);
     let candidates = old_list.iter().rev();
-    let obsolete = candidates
-        .filter(|path| was_conffile(path) && !is_conffile(path) && !ships(path) && exists(path));
+    let obsolete = candidates.filter(|path| was_conffile(path) && !is_conffile(path) && !ships(path) && exists(path));
     obsolete.cloned().collect()
 }
 
 fn strip_word<'l>(line: &'l [u8], word: &[u8]) -> (&'l [u8], bool) {
-    line.strip_suffix(word)
-        .map_or((line, false), |rest| (rest, true))
+    line.strip_suffix(word).map_or((line, false), |rest| (rest, true))
 }
 
 #[cfg(test)]
@@ -199,37 +162,19 @@ mod tests {
             let read = Conffile::read(line.trim().as_bytes()).expect(line);
             assert_eq!(read.to_line(), line.as_bytes());
         }
-        for line in [
-            "/etc/a",
-            "etc/a 0123",
-            "/ 0123",
-            "/etc/a obsolete",
-            "/../etc/a 0123",
-        ] {
+        for line in ["/etc/a", "etc/a 0123", "/ 0123", "/etc/a obsolete", "/../etc/a 0123"] {
             assert!(Conffile::read(line.as_bytes()).is_err(), "{line}");
         }
     }
 
     #[test]
     fn lines_of_a_package() {
-        let read =
-            ShippedConffile::read_all("conffiles", b"/etc/a  \nremove-on-upgrade /etc/b c\n")
-                .expect("sound");
+        let read = ShippedConffile::read_all("conffiles", b"/etc/a  \nremove-on-upgrade /etc/b c\n").expect("sound");
         assert_eq!(read[0].path.as_bytes(), b"etc/a");
         assert!(!read[0].remove_on_upgrade && read[1].remove_on_upgrade);
         assert_eq!(read[1].path.as_bytes(), b"etc/b c");
-        for (bytes, line) in [
-            ("/etc/a", 1),
-            ("/etc/a\n\n", 2),
-            ("/etc/a\netc/b\n", 2),
-            ("keep /etc/a\n", 1),
-        ] {
-            assert_eq!(
-                ShippedConffile::read_all("conffiles", bytes.as_bytes())
-                    .expect_err("refused")
-                    .line,
-                line
-            );
+        for (bytes, line) in [("/etc/a", 1), ("/etc/a\n\n", 2), ("/etc/a\netc/b\n", 2), ("keep /etc/a\n", 1)] {
+            assert_eq!(ShippedConffile::read_all("conffiles", bytes.as_bytes()).expect_err("refused").line, line);
         }
         assert_eq!(ShippedConffile::read_all("conffiles", b""), Ok(Vec::new()));
     }

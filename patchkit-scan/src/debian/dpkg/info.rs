@@ -78,9 +78,8 @@ pub fn write_list<'p>(paths: impl IntoIterator<Item = &'p PackagePath>) -> Vec<u
 /// # Errors
 /// A line of another form, no final line feed.
 pub fn read_md5sums(file: &str, bytes: &[u8]) -> Result<Vec<FileHash>, DatabaseError> {
-    let hashes = lines(file, bytes)?.map(|(number, line)| {
-        read_hash(line).map_err(|kind| DatabaseError::new(file, number, kind))
-    });
+    let hashes = lines(file, bytes)?
+        .map(|(number, line)| read_hash(line).map_err(|kind| DatabaseError::new(file, number, kind)));
     hashes.collect()
 }
 
@@ -89,17 +88,11 @@ fn read_hash(line: &[u8]) -> Result<FileHash, DatabaseErrorKind> {
     let Some((hash, rest)) = line.split_at_checked(HASH_LENGTH) else {
         return Err(malformed);
     };
-    let (Some(path), true) = (
-        rest.strip_prefix(b"  "),
-        hash.iter().all(u8::is_ascii_hexdigit),
-    ) else {
+    let (Some(path), true) = (rest.strip_prefix(b"  "), hash.iter().all(u8::is_ascii_hexdigit)) else {
         return Err(malformed);
     };
     let path = PackagePath::from_archive(path)?;
-    Ok(FileHash {
-        md5: String::from_utf8_lossy(hash).into(),
-        path,
-    })
+    Ok(FileHash { md5: String::from_utf8_lossy(hash).into(), path })
 }
 
 /// Writes the `md5sums` that dpkg makes for a package that brings none: of its plain files and hard links, conffiles
@@ -108,8 +101,7 @@ fn read_hash(line: &[u8]) -> Result<FileHash, DatabaseErrorKind> {
 pub fn write_md5sums(hashes: &[FileHash]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for hash in hashes {
-        bytes
-            .extend_from_slice(&[hash.md5.as_bytes(), b"  ", hash.path.as_bytes(), b"\n"].concat());
+        bytes.extend_from_slice(&[hash.md5.as_bytes(), b"  ", hash.path.as_bytes(), b"\n"].concat());
     }
     bytes
 }
@@ -117,38 +109,16 @@ pub fn write_md5sums(hashes: &[FileHash]) -> Vec<u8> {
 /// The files of a package: its `list`, every file of `control.tar` but `control`, and `md5sums` where the archive has
 /// none. dpkg leaves out names with a dot, which could be another package's.
 #[must_use]
-pub fn files(
-    base: &str,
-    control: &BTreeMap<String, ControlFile>,
-    list: Vec<u8>,
-    md5sums: Vec<u8>,
-) -> Vec<InfoFile> {
+pub fn files(base: &str, control: &BTreeMap<String, ControlFile>, list: Vec<u8>, md5sums: Vec<u8>) -> Vec<InfoFile> {
     let name = |kind: &str| format!("{base}.{kind}");
-    let mut files = vec![InfoFile {
-        name: name("list"),
-        bytes: list,
-        mode: 0o644,
-        mtime: None,
-    }];
+    let mut files = vec![InfoFile { name: name("list"), bytes: list, mode: 0o644, mtime: None }];
     if !control.contains_key("md5sums") {
-        files.push(InfoFile {
-            name: name("md5sums"),
-            bytes: md5sums,
-            mode: 0o644,
-            mtime: None,
-        });
+        files.push(InfoFile { name: name("md5sums"), bytes: md5sums, mode: 0o644, mtime: None });
     }
-    let copied = control
-        .iter()
-        .filter(|(kind, _)| !matches!(&***kind, "control" | "list") && !kind.contains('.'));
+    let copied = control.iter().filter(|(kind, _)| !matches!(&***kind, "control" | "list") && !kind.contains('.'));
     files.extend(copied.map(|(kind, file)| {
         let ControlFile { bytes, mode, mtime } = file.clone();
-        InfoFile {
-            name: name(kind),
-            bytes,
-            mode,
-            mtime: Some(mtime),
-        }
+        InfoFile { name: name(kind), bytes, mode, mtime: Some(mtime) }
     }));
     files
 }
@@ -161,9 +131,7 @@ pub fn stale<'n>(
 ) -> impl Iterator<Item = &'n str> {
     let kept: BTreeSet<String> = new.iter().map(|file| file.name.clone()).collect();
     let old_base = old_base.to_owned();
-    let old = names
-        .into_iter()
-        .filter(move |name| split_name(name).is_some_and(|(base, _)| base == old_base));
+    let old = names.into_iter().filter(move |name| split_name(name).is_some_and(|(base, _)| base == old_base));
     old.filter(move |name| !kept.contains(*name))
 }
 
@@ -174,17 +142,9 @@ mod tests {
     #[test]
     fn lists_are_read_and_written() {
         let bytes = b"/.\n/usr\n/usr/share/a b\n";
-        assert_eq!(
-            write_list(&read_list("a.list", bytes).expect("sound")),
-            bytes
-        );
+        assert_eq!(write_list(&read_list("a.list", bytes).expect("sound")), bytes);
         assert_eq!(read_list("a.list", b""), Ok(Vec::new()));
-        for (bytes, line) in [
-            (&b"/.\n\n"[..], 2),
-            (b"/.\nusr\n", 2),
-            (b"/.\n/usr", 2),
-            (b"/../x\n", 1),
-        ] {
+        for (bytes, line) in [(&b"/.\n\n"[..], 2), (b"/.\nusr\n", 2), (b"/.\n/usr", 2), (b"/../x\n", 1)] {
             assert_eq!(read_list("a.list", bytes).expect_err("damaged").line, line);
         }
     }
@@ -192,19 +152,9 @@ mod tests {
     #[test]
     fn checksums_are_read_and_written() {
         let bytes = b"0123456789abcdef0123456789abcdef  usr/share/a b\n";
-        assert_eq!(
-            write_md5sums(&read_md5sums("a.md5sums", bytes).expect("sound")),
-            bytes
-        );
-        for line in [
-            "0123  a\n",
-            "0123456789abcdef0123456789abcdef a\n",
-            "x123456789abcdef0123456789abcdef  a\n",
-        ] {
-            assert!(
-                read_md5sums("a.md5sums", line.as_bytes()).is_err(),
-                "{line}"
-            );
+        assert_eq!(write_md5sums(&read_md5sums("a.md5sums", bytes).expect("sound")), bytes);
+        for line in ["0123  a\n", "0123456789abcdef0123456789abcdef a\n", "x123456789abcdef0123456789abcdef  a\n"] {
+            assert!(read_md5sums("a.md5sums", line.as_bytes()).is_err(), "{line}");
         }
     }
 
@@ -218,39 +168,15 @@ mod tests {
 
     #[test]
     fn files_of_a_package() {
-        let file = |bytes: &[u8], mode| ControlFile {
-            bytes: bytes.to_vec(),
-            mode,
-            mtime: 7,
-        };
-        let control: BTreeMap<_, _> = [
-            ("control", file(b"Package: a\n", 0o644)),
-            ("postinst", file(b"#!", 0o755)),
-            ("b.list", file(b"", 0o644)),
-        ]
-        .map(|(name, file)| (name.to_owned(), file))
-        .into();
+        let file = |bytes: &[u8], mode| ControlFile { bytes: bytes.to_vec(), mode, mtime: 7 };
+        let control: BTreeMap<_, _> =
+            [("control", file(b"Package: a\n", 0o644)), ("postinst", file(b"#!", 0o755)), ("b.list", file(b"", 0o644))]
+                .map(|(name, file)| (name.to_owned(), file))
+                .into();
         let files = files("a", &control, b"/.\n".to_vec(), Vec::new());
-        let names: Vec<_> = files
-            .iter()
-            .map(|file| (&*file.name, file.mode, file.mtime))
-            .collect();
-        assert_eq!(
-            names,
-            [
-                ("a.list", 0o644, None),
-                ("a.md5sums", 0o644, None),
-                ("a.postinst", 0o755, Some(7))
-            ]
-        );
-        let there = [
-            "a.list",
-            "a.prerm",
-            "a.b.list",
-            "b.prerm",
-            "a:amd64.prerm",
-            "format",
-        ];
+        let names: Vec<_> = files.iter().map(|file| (&*file.name, file.mode, file.mtime)).collect();
+        assert_eq!(names, [("a.list", 0o644, None), ("a.md5sums", 0o644, None), ("a.postinst", 0o755, Some(7))]);
+        let there = ["a.list", "a.prerm", "a.b.list", "b.prerm", "a:amd64.prerm", "format"];
         assert_eq!(stale(there, "a", &files).collect::<Vec<_>>(), ["a.prerm"]);
     }
 }

@@ -74,13 +74,8 @@ impl InstalledPackage {
     pub(super) fn read(file: &str, stanza: &Stanza<'_>) -> Result<Self, DatabaseError> {
         let reader = FieldReader { file, stanza };
         let name = reader.package_name()?;
-        let version = reader
-            .version("Version")?
-            .ok_or_else(|| reader.missing("Version"))?;
-        let conffiles = stanza
-            .find("Conffiles")
-            .map(|field| Conffile::read_all(file, field))
-            .transpose()?;
+        let version = reader.version("Version")?.ok_or_else(|| reader.missing("Version"))?;
+        let conffiles = stanza.find("Conffiles").map(|field| Conffile::read_all(file, field)).transpose()?;
         Ok(Self {
             source: reader.source(&name, &version)?,
             name,
@@ -131,9 +126,7 @@ pub(super) struct FieldReader<'a> {
 
 impl FieldReader<'_> {
     pub(super) fn package_name(&self) -> Result<Box<str>, DatabaseError> {
-        let name = self
-            .text("Package")?
-            .ok_or_else(|| self.missing("Package"))?;
+        let name = self.text("Package")?.ok_or_else(|| self.missing("Package"))?;
         if !is_package_name(name) {
             return Err(self.bad("Package", name));
         }
@@ -149,10 +142,7 @@ impl FieldReader<'_> {
     /// `Source: name` or `Source: name (version)`.
     fn source(&self, name: &str, version: &DebVersion) -> Result<SourcePackage, DatabaseError> {
         let Some(text) = self.text("Source")? else {
-            return Ok(SourcePackage {
-                name: name.into(),
-                version: version.clone(),
-            });
+            return Ok(SourcePackage { name: name.into(), version: version.clone() });
         };
         let (source, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
         if !is_package_name(source) {
@@ -160,14 +150,9 @@ impl FieldReader<'_> {
         }
         let version = match rest.trim() {
             "" => version.clone(),
-            rest => self
-                .source_version(rest)
-                .ok_or_else(|| self.bad("Source", text))?,
+            rest => self.source_version(rest).ok_or_else(|| self.bad("Source", text))?,
         };
-        Ok(SourcePackage {
-            name: source.into(),
-            version,
-        })
+        Ok(SourcePackage { name: source.into(), version })
     }
 
     fn source_version(&self, parenthesised: &str) -> Option<DebVersion> {
@@ -227,42 +212,24 @@ impl FieldReader<'_> {
     }
 
     pub(super) fn text(&self, field: &str) -> Result<Option<&str>, DatabaseError> {
-        self.stanza
-            .text(field)
-            .map_err(|error| DatabaseError::control(self.file, error))
+        self.stanza.text(field).map_err(|error| DatabaseError::control(self.file, error))
     }
 
     pub(super) fn missing(&self, field: &'static str) -> DatabaseError {
-        DatabaseError::new(
-            self.file,
-            self.stanza.position().line,
-            DatabaseErrorKind::MissingField(field),
-        )
+        DatabaseError::new(self.file, self.stanza.position().line, DatabaseErrorKind::MissingField(field))
     }
 
     pub(super) fn bad(&self, field: &'static str, value: &str) -> DatabaseError {
-        self.error(
-            field,
-            DatabaseErrorKind::Field {
-                field,
-                value: value.to_owned(),
-            },
-        )
+        self.error(field, DatabaseErrorKind::Field { field, value: value.to_owned() })
     }
 
     fn error(&self, field: &str, kind: DatabaseErrorKind) -> DatabaseError {
-        let position = self.stanza.find(field).map_or(
-            self.stanza.position(),
-            crate::debian::control::Field::position,
-        );
+        let position = self.stanza.find(field).map_or(self.stanza.position(), crate::debian::control::Field::position);
         DatabaseError::new(self.file, position.line, kind)
     }
 }
 
 /// Whether dpkg asks a stanza in this state for a version.
 pub(super) fn needs_version(state: PackageState) -> bool {
-    !matches!(
-        state,
-        PackageState::NotInstalled | PackageState::HalfInstalled
-    )
+    !matches!(state, PackageState::NotInstalled | PackageState::HalfInstalled)
 }

@@ -176,11 +176,7 @@ pub fn review(script: &[u8], invocation: &Invocation) -> ScriptReview {
 
 /// As [`review`], with the tests of files answered by `tree`, as it is when dpkg would start the script. Once the
 /// script may have changed a file, nothing is asked of the tree any more.
-pub fn review_in(
-    script: &[u8],
-    invocation: &Invocation,
-    tree: impl Fn(&str) -> Option<PathFacts>,
-) -> ScriptReview {
+pub fn review_in(script: &[u8], invocation: &Invocation, tree: impl Fn(&str) -> Option<PathFacts>) -> ScriptReview {
     let text = match readable(script) {
         Ok(text) => text,
         Err(why) => return whole(script, why),
@@ -189,78 +185,36 @@ pub fn review_in(
         Ok(list) => follow::follow(&list, text, invocation, &tree),
         Err(error) => {
             let why = format!("line {} is not understood: {}", error.line, error.what);
-            let text = text
-                .lines()
-                .nth(error.line.saturating_sub(1))
-                .unwrap_or_default()
-                .to_owned();
+            let text = text.lines().nth(error.line.saturating_sub(1)).unwrap_or_default().to_owned();
             let effect = Effect::NeedsReview { why };
-            ScriptReview {
-                steps: vec![Step {
-                    lines: (error.line, error.line),
-                    text,
-                    effect,
-                }],
-            }
+            ScriptReview { steps: vec![Step { lines: (error.line, error.line), text, effect }] }
         }
     }
 }
 
 /// The text of a shell script.
 fn readable(script: &[u8]) -> Result<&str, &'static str> {
-    const SHELLS: [&str; 6] = [
-        "/bin/sh",
-        "/bin/dash",
-        "/bin/bash",
-        "/usr/bin/sh",
-        "/usr/bin/dash",
-        "/usr/bin/bash",
-    ];
+    const SHELLS: [&str; 6] = ["/bin/sh", "/bin/dash", "/bin/bash", "/usr/bin/sh", "/usr/bin/dash", "/usr/bin/bash"];
     if script.len() > MAX_SCRIPT_LENGTH {
         return Err("the script is too long to be read");
     }
     let text = std::str::from_utf8(script).map_err(|_| "the script is not UTF-8 text")?;
-    let interpreter = text
-        .strip_prefix("#!")
-        .and_then(|rest| rest.lines().next())
-        .unwrap_or_default();
-    let program = interpreter
-        .split_ascii_whitespace()
-        .next()
-        .unwrap_or_default();
-    if SHELLS.contains(&program) {
-        Ok(text)
-    } else {
-        Err("the script is not a shell's")
-    }
+    let interpreter = text.strip_prefix("#!").and_then(|rest| rest.lines().next()).unwrap_or_default();
+    let program = interpreter.split_ascii_whitespace().next().unwrap_or_default();
+    if SHELLS.contains(&program) { Ok(text) } else { Err("the script is not a shell's") }
 }
 
 fn whole(script: &[u8], why: &str) -> ScriptReview {
-    let first = script
-        .split(|byte| *byte == b'\n')
-        .next()
-        .unwrap_or_default();
+    let first = script.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let text = String::from_utf8_lossy(&first[..first.len().min(100)]).into_owned();
-    ScriptReview {
-        steps: vec![Step {
-            lines: (1, 1),
-            text,
-            effect: Effect::NeedsReview {
-                why: why.to_owned(),
-            },
-        }],
-    }
+    ScriptReview { steps: vec![Step { lines: (1, 1), text, effect: Effect::NeedsReview { why: why.to_owned() } }] }
 }
 
 impl ScriptReview {
     /// The class of the whole script.
     #[must_use]
     pub fn class(&self) -> ScriptClass {
-        self.steps
-            .iter()
-            .map(|step| step.effect.class())
-            .max()
-            .unwrap_or(ScriptClass::Harmless)
+        self.steps.iter().map(|step| step.effect.class()).max().unwrap_or(ScriptClass::Harmless)
     }
 
     /// What has to be done as data, in the order of the script.

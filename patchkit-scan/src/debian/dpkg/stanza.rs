@@ -94,28 +94,15 @@ impl InstalledStanza {
         let only = match (stanzas.next(), stanzas.next()) {
             (Some(only), None) => only,
             (None, _) => {
-                return Err(DatabaseError::new(
-                    file,
-                    1,
-                    DatabaseErrorKind::Line("there is no stanza"),
-                ));
+                return Err(DatabaseError::new(file, 1, DatabaseErrorKind::Line("there is no stanza")));
             }
             (Some(first), Some(second)) => {
-                let line = first
-                    .and(second)
-                    .map_or_else(|error| error.position.line, |s| s.position().line);
-                return Err(DatabaseError::new(
-                    file,
-                    line,
-                    DatabaseErrorKind::Line("more than one stanza"),
-                ));
+                let line = first.and(second).map_or_else(|error| error.position.line, |s| s.position().line);
+                return Err(DatabaseError::new(file, line, DatabaseErrorKind::Line("more than one stanza")));
             }
         };
         let stanza = only.map_err(|error| DatabaseError::control(file, error))?;
-        Self::from_stanza(&FieldReader {
-            file,
-            stanza: &stanza,
-        })
+        Self::from_stanza(&FieldReader { file, stanza: &stanza })
     }
 
     fn from_stanza(reader: &FieldReader<'_>) -> Result<Self, DatabaseError> {
@@ -125,9 +112,7 @@ impl InstalledStanza {
             }
         }
         check_multi_arch(reader)?;
-        let known = KNOWN
-            .iter()
-            .map(|(field, form)| Ok((*field, form.write(field, reader)?)));
+        let known = KNOWN.iter().map(|(field, form)| Ok((*field, form.write(field, reader)?)));
         Ok(Self {
             name: reader.package_name()?,
             status: Status::INSTALLED,
@@ -147,10 +132,7 @@ impl InstalledStanza {
     /// Sets the version that was configured last, which is written while the package is not configured itself.
     #[must_use]
     pub fn with_config_version(self, version: DebVersion) -> Self {
-        Self {
-            config_version: Some(version),
-            ..self
-        }
+        Self { config_version: Some(version), ..self }
     }
 
     /// Sets the `Conffiles` field: see [`Conffile::after_upgrade`].
@@ -189,18 +171,13 @@ impl InstalledStanza {
                 _ => value.iter().for_each(|value| put(&mut bytes, field, value)),
             }
         }
-        self.arbitrary
-            .iter()
-            .for_each(|(field, value)| put(&mut bytes, field, value));
+        self.arbitrary.iter().for_each(|(field, value)| put(&mut bytes, field, value));
         bytes
     }
 
     fn put_config_version(&self, bytes: &mut Vec<u8>) {
         use PackageState::{Installed, NotInstalled, TriggersPending};
-        let implied = matches!(
-            self.status.state,
-            Installed | NotInstalled | TriggersPending
-        );
+        let implied = matches!(self.status.state, Installed | NotInstalled | TriggersPending);
         if let Some(version) = self.config_version.as_ref().filter(|_| !implied) {
             put(bytes, "Config-Version", version.canonical().as_bytes());
         }
@@ -229,12 +206,9 @@ fn arbitrary(stanza: &Stanza<'_>) -> Vec<(String, Vec<u8>)> {
     let is = |name: &str, known: &str| known.eq_ignore_ascii_case(name);
     let unknown = stanza.fields().iter().filter(|field| {
         let name = field.name();
-        !KNOWN.iter().any(|(known, _)| is(name, known))
-            && !DROPPED.iter().any(|known| is(name, known))
+        !KNOWN.iter().any(|(known, _)| is(name, known)) && !DROPPED.iter().any(|known| is(name, known))
     });
-    unknown
-        .map(|field| (field.name().to_owned(), field.value().to_vec()))
-        .collect()
+    unknown.map(|field| (field.name().to_owned(), field.value().to_vec())).collect()
 }
 
 /// A package that can be installed in several architectures must have one.
@@ -248,11 +222,7 @@ fn check_multi_arch(reader: &FieldReader<'_>) -> Result<(), DatabaseError> {
 
 impl Form {
     /// The value of `field` as dpkg writes it, or `None` where it writes none.
-    fn write(
-        self,
-        field: &'static str,
-        reader: &FieldReader<'_>,
-    ) -> Result<Option<Vec<u8>>, DatabaseError> {
+    fn write(self, field: &'static str, reader: &FieldReader<'_>) -> Result<Option<Vec<u8>>, DatabaseError> {
         let owned = |text: &str| Some(text.as_bytes().to_vec());
         Ok(match self {
             Self::Architecture => owned(&reader.architecture()?).filter(|text| !text.is_empty()),
@@ -264,14 +234,8 @@ impl Form {
             Self::MultiArch => owned(reader.multi_arch()?.as_str()).filter(|word| word != b"no"),
             Self::Name => owned(&reader.package_name()?),
             Self::Priority => reader.text(field)?.and_then(|text| owned(priority(text)?)),
-            Self::Relationship => {
-                owned(&reader.dependencies(field)?.to_string()).filter(|text| !text.is_empty())
-            }
-            Self::Text => reader
-                .stanza
-                .field(field)
-                .filter(|value| !value.is_empty())
-                .map(<[u8]>::to_vec),
+            Self::Relationship => owned(&reader.dependencies(field)?.to_string()).filter(|text| !text.is_empty()),
+            Self::Text => reader.stanza.field(field).filter(|value| !value.is_empty()).map(<[u8]>::to_vec),
             Self::Version => owned(&strict_version(reader)?.canonical()),
         })
     }
@@ -288,22 +252,10 @@ fn priority(text: &str) -> Option<&str> {
 }
 
 fn strict_version(reader: &FieldReader<'_>) -> Result<DebVersion, DatabaseError> {
-    let lenient = reader
-        .version("Version")?
-        .ok_or_else(|| reader.missing("Version"))?;
+    let lenient = reader.version("Version")?.ok_or_else(|| reader.missing("Version"))?;
     DebVersion::parse(lenient.as_str()).map_err(|error| {
-        let line = reader
-            .stanza
-            .find("Version")
-            .map_or(1, |field| field.position().line);
-        DatabaseError::new(
-            reader.file,
-            line,
-            DatabaseErrorKind::Version {
-                field: "Version",
-                error,
-            },
-        )
+        let line = reader.stanza.find("Version").map_or(1, |field| field.position().line);
+        DatabaseError::new(reader.file, line, DatabaseErrorKind::Version { field: "Version", error })
     })
 }
 
@@ -336,18 +288,12 @@ mod tests {
             obsolete: true,
             remove_on_upgrade: false,
         };
-        let stanza = InstalledStanza::new("control", control)
-            .expect("sound")
-            .with_conffiles(vec![conffile]);
+        let stanza = InstalledStanza::new("control", control).expect("sound").with_conffiles(vec![conffile]);
         let stanza = stanza.with_config_version(DebVersion::parse("0:1~").expect("version"));
         let text = |stanza: &InstalledStanza| String::from_utf8(stanza.to_bytes()).expect("text");
-        assert!(
-            text(&stanza)
-                .contains("Version: 1\nConffiles:\n /etc/a 0123 obsolete\nDescription: d\n")
-        );
+        assert!(text(&stanza).contains("Version: 1\nConffiles:\n /etc/a 0123 obsolete\nDescription: d\n"));
         let unpacked = stanza.with_status("hold ok unpacked".parse().expect("status"));
-        let expected =
-            "Status: hold ok unpacked\nArchitecture: all\nVersion: 1\nConfig-Version: 1~\n";
+        let expected = "Status: hold ok unpacked\nArchitecture: all\nVersion: 1\nConfig-Version: 1~\n";
         assert!(text(&unpacked).contains(expected));
     }
 
@@ -355,24 +301,15 @@ mod tests {
     fn control_files_that_are_refused() {
         for (control, error) in [
             ("", "control, line 1: there is no stanza"),
-            (
-                "Package: a\nVersion: 1\n\nPackage: b\nVersion: 1\n",
-                "control, line 4: more than one stanza",
-            ),
+            ("Package: a\nVersion: 1\n\nPackage: b\nVersion: 1\n", "control, line 4: more than one stanza"),
             ("Version: 1\n", "control, line 1: field Package is missing"),
             ("Package: a\n", "control, line 1: field Version is missing"),
-            (
-                "Package: a/b\nVersion: 1\n",
-                "control, line 1: field Package may not be \"a/b\"",
-            ),
+            ("Package: a/b\nVersion: 1\n", "control, line 1: field Package may not be \"a/b\""),
             (
                 "Package: a\nVersion: 1_2\n",
                 "control, line 2: field Version: character '_' is not allowed in an upstream version",
             ),
-            (
-                "Package: a\nVersion: 1\nDepends: b,\n",
-                "control, line 3: field Depends: \"\" is not a package name",
-            ),
+            ("Package: a\nVersion: 1\nDepends: b,\n", "control, line 3: field Depends: \"\" is not a package name"),
             (
                 "Package: a\nVersion: 1\nStatus: install ok installed\n",
                 "control, line 3: field Status may not be \"in a control file\"",
@@ -381,14 +318,9 @@ mod tests {
                 "Package: a\nVersion: 1\nArchitecture: all\nMulti-Arch: same\n",
                 "control, line 4: field Multi-Arch may not be \"same\"",
             ),
-            (
-                "Package: a\nVersion: 1\nArchitecture: ../x\n",
-                "control, line 3: field Architecture may not be \"../x\"",
-            ),
+            ("Package: a\nVersion: 1\nArchitecture: ../x\n", "control, line 3: field Architecture may not be \"../x\""),
         ] {
-            let found = InstalledStanza::new("control", control.as_bytes())
-                .expect_err("refused")
-                .to_string();
+            let found = InstalledStanza::new("control", control.as_bytes()).expect_err("refused").to_string();
             assert_eq!(found, error);
         }
     }

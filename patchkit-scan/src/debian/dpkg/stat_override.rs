@@ -37,9 +37,7 @@ pub fn read(file: &str, bytes: &[u8]) -> Result<Vec<StatOverride>, DatabaseError
         let fail = |kind| DatabaseError::new(file, number, kind);
         let new = read_line(line).map_err(fail)?;
         if all.iter().any(|old| old.path == new.path) {
-            return Err(fail(DatabaseErrorKind::Line(
-                "a second override of the path",
-            )));
+            return Err(fail(DatabaseErrorKind::Line("a second override of the path")));
         }
         all.push(new);
     }
@@ -52,18 +50,9 @@ fn read_line(line: &[u8]) -> Result<StatOverride, DatabaseErrorKind> {
     let (Some(user), Some(group), Some(mode), Some(path)) = (word(), word(), word(), word()) else {
         return Err(DatabaseErrorKind::Line("not a user, group, mode and path"));
     };
-    let mode = std::str::from_utf8(mode)
-        .ok()
-        .and_then(|mode| u32::from_str_radix(mode, 8).ok());
-    let mode = mode
-        .filter(|mode| *mode <= 0o7777)
-        .ok_or(DatabaseErrorKind::Line("not an octal mode"))?;
-    Ok(StatOverride {
-        user: owner(user)?,
-        group: owner(group)?,
-        mode,
-        path: PackagePath::from_absolute(path)?,
-    })
+    let mode = std::str::from_utf8(mode).ok().and_then(|mode| u32::from_str_radix(mode, 8).ok());
+    let mode = mode.filter(|mode| *mode <= 0o7777).ok_or(DatabaseErrorKind::Line("not an octal mode"))?;
+    Ok(StatOverride { user: owner(user)?, group: owner(group)?, mode, path: PackagePath::from_absolute(path)? })
 }
 
 fn owner(word: &[u8]) -> Result<Owner, DatabaseErrorKind> {
@@ -84,32 +73,15 @@ mod tests {
     #[test]
     fn overrides_are_read() {
         let read = read("statoverride", b"root #101 4754 /usr/lib/a b\n").expect("sound");
-        assert_eq!(
-            (&read[0].user, &read[0].group),
-            (&Owner::Name("root".into()), &Owner::Number(101))
-        );
-        assert_eq!(
-            (read[0].mode, read[0].path.as_bytes()),
-            (0o4754, &b"usr/lib/a b"[..])
-        );
+        assert_eq!((&read[0].user, &read[0].group), (&Owner::Name("root".into()), &Owner::Number(101)));
+        assert_eq!((read[0].mode, read[0].path.as_bytes()), (0o4754, &b"usr/lib/a b"[..]));
     }
 
     #[test]
     fn damage() {
-        for line in [
-            "root root 755\n",
-            "root root 99 /a\n",
-            "root root 17777 /a\n",
-            "#x root 755 /a\n",
-            "\n",
-        ] {
+        for line in ["root root 755\n", "root root 99 /a\n", "root root 17777 /a\n", "#x root 755 /a\n", "\n"] {
             assert!(read("statoverride", line.as_bytes()).is_err(), "{line}");
         }
-        assert_eq!(
-            read("statoverride", b"a b 7 /a\na b 5 /a\n")
-                .expect_err("twice")
-                .line,
-            2
-        );
+        assert_eq!(read("statoverride", b"a b 7 /a\na b 5 /a\n").expect_err("twice").line, 2);
     }
 }

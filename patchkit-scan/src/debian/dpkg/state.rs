@@ -61,19 +61,12 @@ pub enum PackageState {
 
 impl Status {
     /// `install ok installed`.
-    pub const INSTALLED: Self = Self {
-        want: Want::Install,
-        flag: ErrorFlag::Ok,
-        state: PackageState::Installed,
-    };
+    pub const INSTALLED: Self = Self { want: Want::Install, flag: ErrorFlag::Ok, state: PackageState::Installed };
 
     /// Whether files of the package are there.
     #[must_use]
     pub fn is_present(self) -> bool {
-        !matches!(
-            self.state,
-            PackageState::ConfigFiles | PackageState::NotInstalled
-        )
+        !matches!(self.state, PackageState::ConfigFiles | PackageState::NotInstalled)
     }
 }
 
@@ -86,18 +79,11 @@ impl FromStr for Status {
     type Err = StatusError;
 
     fn from_str(text: &str) -> Result<Self, StatusError> {
-        let words: Vec<String> = text
-            .split_ascii_whitespace()
-            .map(str::to_ascii_lowercase)
-            .collect();
+        let words: Vec<String> = text.split_ascii_whitespace().map(str::to_ascii_lowercase).collect();
         let [want, flag, state] = &words[..] else {
             return Err(StatusError);
         };
-        let found = (
-            Want::from_word(want),
-            ErrorFlag::from_word(flag),
-            PackageState::from_word(state),
-        );
+        let found = (Want::from_word(want), ErrorFlag::from_word(flag), PackageState::from_word(state));
         let (Some(want), Some(flag), Some(state)) = found else {
             return Err(StatusError);
         };
@@ -107,13 +93,7 @@ impl FromStr for Status {
 
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} {} {}",
-            self.want.as_str(),
-            self.flag.as_str(),
-            self.state.as_str()
-        )
+        write!(f, "{} {} {}", self.want.as_str(), self.flag.as_str(), self.state.as_str())
     }
 }
 
@@ -168,21 +148,11 @@ mod tests {
 
     #[test]
     fn status_words() {
-        for text in [
-            "install ok installed",
-            "hold reinstreq half-installed",
-            "deinstall ok config-files",
-        ] {
+        for text in ["install ok installed", "hold reinstreq half-installed", "deinstall ok config-files"] {
             assert_eq!(text.parse::<Status>().expect(text).to_string(), text);
         }
         assert_eq!("Install  OK\tinstalled".parse(), Ok(Status::INSTALLED));
-        for text in [
-            "",
-            "install ok",
-            "install ok installed now",
-            "install ok instaled",
-            "instal ok installed",
-        ] {
+        for text in ["", "install ok", "install ok installed now", "install ok instaled", "instal ok installed"] {
             assert_eq!(text.parse::<Status>(), Err(StatusError), "{text}");
         }
     }

@@ -81,8 +81,7 @@ impl StatusFile {
 
     /// Forgets a package: what dpkg does when it is purged.
     pub fn remove(&mut self, name: &str, architecture: &str) {
-        self.records
-            .retain(|record| record.name() != name || record.architecture() != architecture);
+        self.records.retain(|record| record.name() != name || record.architecture() != architecture);
     }
 
     /// The whole file as dpkg writes it: sorted by name, each stanza followed by a blank line. Stanzas that nothing
@@ -118,16 +117,10 @@ impl Record {
             None => return Err(reader.missing("Status")),
         };
         if needs_version(status.state) || reader.text("Version")?.is_some() {
-            return Ok(Self::Package(Box::new(InstalledPackage::read(
-                file, stanza,
-            )?)));
+            return Ok(Self::Package(Box::new(InstalledPackage::read(file, stanza)?)));
         }
         let (name, architecture) = (reader.package_name()?, reader.architecture()?);
-        Ok(Self::Selection(Selection {
-            name,
-            architecture,
-            stanza: stanza.bytes().into(),
-        }))
+        Ok(Self::Selection(Selection { name, architecture, stanza: stanza.bytes().into() }))
     }
 
     fn name(&self) -> &str {

@@ -18,11 +18,7 @@ pub enum StatusFileKind {
 /// Tells control files from checksums by their name.
 #[must_use]
 pub fn kind_of(file_name: &str) -> StatusFileKind {
-    if file_name.ends_with(".md5sums") {
-        StatusFileKind::Md5sums
-    } else {
-        StatusFileKind::Control
-    }
+    if file_name.ends_with(".md5sums") { StatusFileKind::Md5sums } else { StatusFileKind::Control }
 }
 
 /// Reads a control file of `status.d`; its package counts as installed. Most have one stanza, but some builders put
@@ -37,11 +33,7 @@ pub fn read(file: &str, bytes: &[u8]) -> Result<Vec<InstalledPackage>, DatabaseE
     });
     let packages: Vec<_> = stanzas.collect::<Result<_, _>>()?;
     if packages.is_empty() {
-        return Err(DatabaseError::new(
-            file,
-            1,
-            DatabaseErrorKind::Line("there is no stanza"),
-        ));
+        return Err(DatabaseError::new(file, 1, DatabaseErrorKind::Line("there is no stanza")));
     }
     Ok(packages)
 }
@@ -61,24 +53,14 @@ mod tests {
 
     #[test]
     fn a_package_without_a_status_is_installed() {
-        let read = read(
-            "status.d/a",
-            b"Package: a\nVersion: 1\nArchitecture: amd64\nSource: b (2)",
-        )
-        .expect("sound");
+        let read = read("status.d/a", b"Package: a\nVersion: 1\nArchitecture: amd64\nSource: b (2)").expect("sound");
         assert!(read[0].is_present());
-        assert_eq!(
-            (&*read[0].source.name, read[0].source.version.as_str()),
-            ("b", "2")
-        );
+        assert_eq!((&*read[0].source.name, read[0].source.version.as_str()), ("b", "2"));
     }
 
     #[test]
     fn an_empty_file_is_damage() {
-        assert_eq!(
-            read("status.d/a", b"\n").expect_err("empty").to_string(),
-            "status.d/a, line 1: there is no stanza"
-        );
+        assert_eq!(read("status.d/a", b"\n").expect_err("empty").to_string(), "status.d/a, line 1: there is no stanza");
         assert_eq!(kind_of("a.md5sums"), StatusFileKind::Md5sums);
         assert_eq!(kind_of("a"), StatusFileKind::Control);
     }

@@ -172,13 +172,13 @@ impl Planning<'_> {
         })
     }
 
-    /// The wanted findings that go away with a change, sorted.
+    /// The findings that go away with a change, wanted or not, sorted.
     fn fixes(&self, change: &solve::Change) -> Vec<FindingKey> {
         let Ok(source) = DebVersion::parse_lenient(&change.package.source_version()) else { return Vec::new() };
         let fixed = self.report.findings.iter().filter(|finding| {
             let same = self.package_of(finding).is_some_and(|package| package.name.as_str() == change.name);
             let FixState::Fixed(fix) = &finding.fix else { return false };
-            same && self.is_wanted(finding) && version_of(fix).is_some_and(|fix| fix <= source)
+            same && version_of(fix).is_some_and(|fix| fix <= source)
         });
         let keys: BTreeSet<FindingKey> = fixed.map(Finding::key).collect();
         keys.into_iter().collect()

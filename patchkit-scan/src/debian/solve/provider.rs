@@ -3,9 +3,8 @@
 use std::{cell::RefCell, collections::HashMap, fmt::Display, rc::Rc};
 
 use resolvo::{
-    Candidates, Condition, ConditionId, Dependencies, DependencyProvider, Interner,
-    KnownDependencies, NameId, Problem, Requirement, SolvableId, Solver, SolverCache, StringId,
-    UnsolvableOrCancelled, VersionSetId, VersionSetUnionId,
+    Candidates, Condition, ConditionId, Dependencies, DependencyProvider, Interner, KnownDependencies, NameId, Problem,
+    Requirement, SolvableId, Solver, SolverCache, StringId, UnsolvableOrCancelled, VersionSetId, VersionSetUnionId,
 };
 
 use super::{
@@ -36,10 +35,7 @@ struct Interned<T> {
 
 impl<T> Default for Interned<T> {
     fn default() -> Self {
-        Self {
-            values: Vec::new(),
-            numbers: HashMap::new(),
-        }
+        Self { values: Vec::new(), numbers: HashMap::new() }
     }
 }
 
@@ -56,12 +52,7 @@ impl<T: Clone + Eq + std::hash::Hash> Interned<T> {
 impl<'u, 'a> Search<'u, 'a> {
     pub(super) fn new(universe: &'u Universe<'a>) -> Self {
         let (sets, unions, strings) = Default::default();
-        Self {
-            universe,
-            sets,
-            unions,
-            strings,
-        }
+        Self { universe, sets, unions, strings }
     }
 
     /// A choice that keeps every installed package in some version, and has these versions.
@@ -69,28 +60,16 @@ impl<'u, 'a> Search<'u, 'a> {
     /// # Errors
     /// The conflict in resolvo's words.
     pub(super) fn choose(&self, required: &[NodeId], prefer: Prefer) -> Result<Choices, String> {
-        let wanted = required
-            .iter()
-            .map(|node| (self.universe.node(*node).key, vec![*node]));
-        let kept = self
-            .universe
-            .installed_keys()
-            .into_iter()
-            .map(|key| (key, self.universe.versions(key).iter().collect()));
-        let requirements = wanted
-            .chain(kept)
-            .map(|(key, nodes)| Requirement::from(self.set(key, nodes)).into())
-            .collect();
-        let mut solver = Solver::new(Provider {
-            search: self,
-            prefer,
-        });
+        let wanted = required.iter().map(|node| (self.universe.node(*node).key, vec![*node]));
+        let kept =
+            self.universe.installed_keys().into_iter().map(|key| (key, self.universe.versions(key).iter().collect()));
+        let requirements =
+            wanted.chain(kept).map(|(key, nodes)| Requirement::from(self.set(key, nodes)).into()).collect();
+        let mut solver = Solver::new(Provider { search: self, prefer });
         match solver.solve(Problem::new().requirements(requirements)) {
-            Ok(solvables) => Ok(solvables
-                .into_iter()
-                .map(node_of)
-                .map(|node| (self.universe.node(node).key, node))
-                .collect()),
+            Ok(solvables) => {
+                Ok(solvables.into_iter().map(node_of).map(|node| (self.universe.node(node).key, node)).collect())
+            }
             Err(UnsolvableOrCancelled::Unsolvable(conflict)) => {
                 Err(conflict.display_user_friendly(&solver).to_string())
             }
@@ -105,10 +84,7 @@ impl<'u, 'a> Search<'u, 'a> {
     /// One set for each package, in the order in which the packages first appear.
     fn requirement(&self, nodes: &[NodeId]) -> Requirement {
         let sets = self.by_key(nodes);
-        let sets: Rc<[_]> = sets
-            .into_iter()
-            .map(|(key, nodes)| self.set(key, nodes))
-            .collect();
+        let sets: Rc<[_]> = sets.into_iter().map(|(key, nodes)| self.set(key, nodes)).collect();
         match *sets {
             [single] => single.into(),
             _ => VersionSetUnionId(self.unions.borrow_mut().number(sets)).into(),
@@ -135,22 +111,13 @@ impl<'u, 'a> Search<'u, 'a> {
         let mut known = KnownDependencies::default();
         for need in &resolved.needs {
             if need.nodes.is_empty() {
-                return Dependencies::Unknown(
-                    self.string(&format!("nothing provides {}", need.group)),
-                );
+                return Dependencies::Unknown(self.string(&format!("nothing provides {}", need.group)));
             }
-            known
-                .requirements
-                .push(self.requirement(&need.nodes).into());
+            known.requirements.push(self.requirement(&need.nodes).into());
         }
         for ban in &resolved.bans {
             for (key, banned) in self.by_key(&ban.nodes) {
-                let allowed = self
-                    .universe
-                    .versions(key)
-                    .iter()
-                    .filter(|node| !banned.contains(node))
-                    .collect();
+                let allowed = self.universe.versions(key).iter().filter(|node| !banned.contains(node)).collect();
                 known.constrains.push(self.set(key, allowed));
             }
         }
@@ -200,15 +167,8 @@ impl Interner for Provider<'_, '_, '_> {
 
     fn display_version_set(&self, set: VersionSetId) -> impl Display + '_ {
         let (_, nodes) = self.search.members(set);
-        let versions: Vec<_> = nodes
-            .iter()
-            .map(|node| self.search.universe.node(*node).version.to_string())
-            .collect();
-        if versions.is_empty() {
-            "(none)".to_owned()
-        } else {
-            versions.join(" | ")
-        }
+        let versions: Vec<_> = nodes.iter().map(|node| self.search.universe.node(*node).version.to_string()).collect();
+        if versions.is_empty() { "(none)".to_owned() } else { versions.join(" | ") }
     }
 
     fn display_string(&self, id: StringId) -> impl Display + '_ {
@@ -223,10 +183,7 @@ impl Interner for Provider<'_, '_, '_> {
         NameId::from_raw(self.search.universe.node(node_of(id)).key.0)
     }
 
-    fn version_sets_in_union(
-        &self,
-        union: VersionSetUnionId,
-    ) -> impl Iterator<Item = VersionSetId> {
+    fn version_sets_in_union(&self, union: VersionSetUnionId) -> impl Iterator<Item = VersionSetId> {
         let sets = Rc::clone(&self.search.unions.borrow().values[union.0 as usize]);
         (0..sets.len()).map(move |number| sets[number])
     }
@@ -237,37 +194,22 @@ impl Interner for Provider<'_, '_, '_> {
 }
 
 impl DependencyProvider for Provider<'_, '_, '_> {
-    async fn filter_candidates(
-        &self,
-        candidates: &[SolvableId],
-        set: VersionSetId,
-        inverse: bool,
-    ) -> Vec<SolvableId> {
+    async fn filter_candidates(&self, candidates: &[SolvableId], set: VersionSetId, inverse: bool) -> Vec<SolvableId> {
         let (_, nodes) = self.search.members(set);
-        candidates
-            .iter()
-            .copied()
-            .filter(|candidate| nodes.contains(&node_of(*candidate)) != inverse)
-            .collect()
+        candidates.iter().copied().filter(|candidate| nodes.contains(&node_of(*candidate)) != inverse).collect()
     }
 
     async fn get_candidates(&self, name: NameId) -> Option<Candidates> {
         let versions = self.search.universe.versions(key_of(name));
         let candidates: Vec<_> = versions.iter().map(solvable).collect();
-        (!candidates.is_empty()).then(|| Candidates {
-            candidates,
-            ..Candidates::default()
-        })
+        (!candidates.is_empty()).then(|| Candidates { candidates, ..Candidates::default() })
     }
 
     async fn sort_candidates(&self, _: &SolverCache<Self>, solvables: &mut [SolvableId]) {
         let universe = self.search.universe;
         solvables.sort_by_key(|id| {
             let installed = universe.is_installed(node_of(*id));
-            (
-                installed != (self.prefer == Prefer::Installed),
-                id.into_raw(),
-            )
+            (installed != (self.prefer == Prefer::Installed), id.into_raw())
         });
     }
 

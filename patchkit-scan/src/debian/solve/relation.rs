@@ -44,17 +44,9 @@ pub(super) type Choices = BTreeMap<KeyId, NodeId>;
 #[derive(Debug)]
 pub(super) enum Violation {
     /// A banned version is there.
-    Ban {
-        by: NodeId,
-        relation: PackageRelation,
-        node: NodeId,
-    },
+    Ban { by: NodeId, relation: PackageRelation, node: NodeId },
     /// A need is not met.
-    Need {
-        by: NodeId,
-        group: AnyOf,
-        nodes: Vec<NodeId>,
-    },
+    Need { by: NodeId, group: AnyOf, nodes: Vec<NodeId> },
     /// A version that cannot be chosen was.
     Unusable,
 }
@@ -66,16 +58,14 @@ impl Universe<'_> {
         if let Some(resolved) = node.resolved.get() {
             return Rc::clone(resolved);
         }
-        let resolved = Rc::new(self.resolve(&node).unwrap_or_else(|unusable| Resolved {
-            unusable: Some(unusable),
-            ..Resolved::default()
-        }));
+        let resolved = Rc::new(
+            self.resolve(&node).unwrap_or_else(|unusable| Resolved { unusable: Some(unusable), ..Resolved::default() }),
+        );
         Rc::clone(node.resolved.get_or_init(|| resolved))
     }
 
     fn resolve(&self, node: &Node<'_>) -> Result<Resolved, String> {
-        let foreign =
-            matches!(&node.body, Body::Installed(_)) && self.key_name(node.key).contains(':');
+        let foreign = matches!(&node.body, Body::Installed(_)) && self.key_name(node.key).contains(':');
         if foreign {
             return Ok(Resolved::default());
         }
@@ -89,17 +79,9 @@ impl Universe<'_> {
                 needs.push(Need { group, nodes });
             }
         }
-        let bans = node
-            .conflicts()?
-            .into_iter()
-            .map(|relation| self.ban(node, relation))
-            .filter(|ban| !ban.nodes.is_empty());
-        Ok(Resolved {
-            needs,
-            bans: bans.collect(),
-            tolerated,
-            unusable: None,
-        })
+        let bans =
+            node.conflicts()?.into_iter().map(|relation| self.ban(node, relation)).filter(|ban| !ban.nodes.is_empty());
+        Ok(Resolved { needs, bans: bans.collect(), tolerated, unusable: None })
     }
 
     /// The dependencies of the installed version that nothing installed satisfies, by the names in them.
@@ -108,12 +90,7 @@ impl Universe<'_> {
             return Ok(BTreeSet::new());
         };
         let groups = self.node(installed).depends()?;
-        let broken = groups.iter().filter(|group| {
-            !self
-                .satisfying(group)
-                .iter()
-                .any(|id| self.is_installed(*id))
-        });
+        let broken = groups.iter().filter(|group| !self.satisfying(group).iter().any(|id| self.is_installed(*id)));
         Ok(broken.map(names).collect())
     }
 
@@ -124,11 +101,7 @@ impl Universe<'_> {
         for relation in &group.0 {
             for key in self.keys_for(&relation.name) {
                 let versions = self.versions(key);
-                let list = if versions.installed.is_some() {
-                    &mut there
-                } else {
-                    &mut new
-                };
+                let list = if versions.installed.is_some() { &mut there } else { &mut new };
                 for id in versions.iter() {
                     if self.satisfies(&self.node(id), relation) && !list.contains(&id) {
                         list.push(id);
@@ -174,12 +147,7 @@ impl Universe<'_> {
 
     /// Whether two versions of different packages exclude each other by what either forbids.
     pub(super) fn exclude(&self, one: NodeId, other: NodeId) -> bool {
-        let bans = |by: NodeId, node: NodeId| {
-            self.resolved(by)
-                .bans
-                .iter()
-                .any(|ban| ban.nodes.contains(&node))
-        };
+        let bans = |by: NodeId, node: NodeId| self.resolved(by).bans.iter().any(|ban| ban.nodes.contains(&node));
         bans(one, other) || bans(other, one)
     }
 
@@ -190,16 +158,8 @@ impl Universe<'_> {
         for &by in choices.values() {
             let resolved = self.resolved(by);
             violations.extend(resolved.unusable.as_ref().map(|_| Violation::Unusable));
-            for need in resolved
-                .needs
-                .iter()
-                .filter(|need| !need.nodes.iter().any(chosen))
-            {
-                violations.push(Violation::Need {
-                    by,
-                    group: need.group.clone(),
-                    nodes: need.nodes.clone(),
-                });
+            for need in resolved.needs.iter().filter(|need| !need.nodes.iter().any(chosen)) {
+                violations.push(Violation::Need { by, group: need.group.clone(), nodes: need.nodes.clone() });
             }
             for ban in &resolved.bans {
                 let banned = ban.nodes.iter().filter(|node| chosen(node));
@@ -223,11 +183,7 @@ fn matches_version(node: &Node<'_>, relation: &PackageRelation) -> bool {
 }
 
 fn names(group: &AnyOf) -> Vec<Box<str>> {
-    let mut names: Vec<_> = group
-        .0
-        .iter()
-        .map(|relation| relation.name.clone())
-        .collect();
+    let mut names: Vec<_> = group.0.iter().map(|relation| relation.name.clone()).collect();
     names.sort();
     names.dedup();
     names

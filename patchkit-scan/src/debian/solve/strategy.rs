@@ -19,12 +19,7 @@ pub(super) fn reach(situation: Situation<'_>, goals: &[Goal]) -> Solution {
     let mut planner = Planner::new(&universe, Prefer::Installed);
     let mut goals = goals.to_vec();
     goals.sort();
-    planner.ask(
-        goals
-            .into_iter()
-            .filter_map(|goal| planner.target(goal).transpose())
-            .collect(),
-    );
+    planner.ask(goals.into_iter().filter_map(|goal| planner.target(goal).transpose()).collect());
     planner.ask_siblings();
     planner.finish()
 }
@@ -33,10 +28,7 @@ pub(super) fn upgrade_all(situation: Situation<'_>) -> Solution {
     let universe = Universe::new(situation);
     let mut planner = Planner::new(&universe, Prefer::Candidate);
     planner.note_lockstep();
-    let upgrades = universe
-        .installed_keys()
-        .into_iter()
-        .filter_map(|key| universe.versions(key).candidate);
+    let upgrades = universe.installed_keys().into_iter().filter_map(|key| universe.versions(key).candidate);
     planner.upgrade(upgrades.collect());
     planner.finish()
 }
@@ -53,29 +45,16 @@ struct Planner<'u, 'a> {
 impl<'u, 'a> Planner<'u, 'a> {
     fn new(universe: &'u Universe<'a>, prefer: Prefer) -> Self {
         let installed = universe.installed_keys().into_iter();
-        let choices = installed
-            .filter_map(|key| Some((key, universe.versions(key).installed?)))
-            .collect();
+        let choices = installed.filter_map(|key| Some((key, universe.versions(key).installed?))).collect();
         let search = Search::new(universe);
-        Self {
-            universe,
-            search,
-            prefer,
-            wanted: Wanted::new(),
-            choices,
-            unreachable: Vec::new(),
-        }
+        Self { universe, search, prefer, wanted: Wanted::new(), choices, unreachable: Vec::new() }
     }
 
     /// The version that would reach a goal; nothing where it is reached already.
     fn target(&self, goal: Goal) -> Result<Option<(Goal, NodeId)>, Unreachable> {
         match Explainer::new(self.universe).standing(&goal) {
             Ok(node) => Ok(node.map(|node| (goal, node))),
-            Err((obstacle, reason)) => Err(Unreachable {
-                goal,
-                obstacle,
-                reason,
-            }),
+            Err((obstacle, reason)) => Err(Unreachable { goal, obstacle, reason }),
         }
     }
 
@@ -89,10 +68,7 @@ impl<'u, 'a> Planner<'u, 'a> {
             }
         }
         self.unreachable.extend(refused);
-        if self
-            .require(open.iter().map(|(_, node)| (*node, Why::Asked)).collect())
-            .is_ok()
-        {
+        if self.require(open.iter().map(|(_, node)| (*node, Why::Asked)).collect()).is_ok() {
             return;
         }
         for (goal, node) in open {
@@ -104,20 +80,13 @@ impl<'u, 'a> Planner<'u, 'a> {
 
     fn refuse(&mut self, goal: Goal, node: NodeId, conflict: &str) {
         let reason = Explainer::new(self.universe).conflict(node, &self.wanted, conflict);
-        self.unreachable.push(Unreachable {
-            goal,
-            obstacle: Obstacle::Conflict,
-            reason,
-        });
+        self.unreachable.push(Unreachable { goal, obstacle: Obstacle::Conflict, reason });
     }
 
     /// Adds versions to what must be chosen, if that can be.
     fn require(&mut self, more: Wanted) -> Result<(), String> {
         let required: BTreeSet<_> = self.wanted.keys().chain(more.keys()).copied().collect();
-        if required
-            .iter()
-            .all(|node| self.choices.get(&self.universe.node(*node).key) == Some(node))
-        {
+        if required.iter().all(|node| self.choices.get(&self.universe.node(*node).key) == Some(node)) {
             self.wanted.extend(more);
             return Ok(());
         }
@@ -129,23 +98,14 @@ impl<'u, 'a> Planner<'u, 'a> {
 
     /// Takes along what comes from the source packages of the goals: all of it, or what of it can be had.
     fn ask_siblings(&mut self) {
-        let sources: BTreeMap<(String, String), ()> = self
-            .wanted
-            .keys()
-            .filter_map(|node| self.source(*node))
-            .map(|source| (source, ()))
-            .collect();
-        let candidates = self
-            .universe
-            .installed_keys()
-            .into_iter()
-            .filter_map(|key| self.universe.versions(key).candidate);
+        let sources: BTreeMap<(String, String), ()> =
+            self.wanted.keys().filter_map(|node| self.source(*node)).map(|source| (source, ())).collect();
+        let candidates =
+            self.universe.installed_keys().into_iter().filter_map(|key| self.universe.versions(key).candidate);
         let siblings: Wanted = candidates
             .filter(|node| !self.wanted.contains_key(node))
             .filter_map(|node| {
-                let source = self
-                    .source(node)
-                    .filter(|source| sources.contains_key(source))?;
+                let source = self.source(node).filter(|source| sources.contains_key(source))?;
                 Some((node, Why::SameSource { source: source.0 }))
             })
             .collect();
@@ -176,18 +136,13 @@ impl<'u, 'a> Planner<'u, 'a> {
         if let Ok(choices) = self.search.choose(&[], self.prefer) {
             self.choices = choices;
         }
-        let (taken, open): (Vec<_>, Vec<_>) = upgrades
-            .into_iter()
-            .partition(|node| self.choices.get(&self.universe.node(*node).key) == Some(node));
-        self.wanted
-            .extend(taken.into_iter().map(|node| (node, Why::Upgrade)));
+        let (taken, open): (Vec<_>, Vec<_>) =
+            upgrades.into_iter().partition(|node| self.choices.get(&self.universe.node(*node).key) == Some(node));
+        self.wanted.extend(taken.into_iter().map(|node| (node, Why::Upgrade)));
         for node in open {
             if let Err(conflict) = self.require(Wanted::from([(node, Why::Upgrade)])) {
                 let chosen = self.universe.node(node);
-                let goal = Goal {
-                    package: chosen.name.to_string(),
-                    version: chosen.version.clone(),
-                };
+                let goal = Goal { package: chosen.name.to_string(), version: chosen.version.clone() };
                 self.refuse(goal, node, &conflict);
             }
         }
@@ -197,8 +152,7 @@ impl<'u, 'a> Planner<'u, 'a> {
     fn note_lockstep(&mut self) {
         for key in self.universe.installed_keys() {
             let name = self.universe.key_name(key);
-            self.unreachable
-                .extend(Explainer::new(self.universe).kept_by_lockstep(&name));
+            self.unreachable.extend(Explainer::new(self.universe).kept_by_lockstep(&name));
         }
     }
 
@@ -209,44 +163,24 @@ impl<'u, 'a> Planner<'u, 'a> {
         }
         let mut changes = self.changes();
         changes.sort_by(|left, right| left.name.cmp(&right.name));
-        self.unreachable
-            .sort_by(|left, right| left.goal.cmp(&right.goal));
-        let mut broken: Vec<_> = self
-            .choices
-            .values()
-            .flat_map(|node| self.broken(*node))
-            .collect();
+        self.unreachable.sort_by(|left, right| left.goal.cmp(&right.goal));
+        let mut broken: Vec<_> = self.choices.values().flat_map(|node| self.broken(*node)).collect();
         broken.sort();
-        Solution {
-            changes,
-            unreachable: self.unreachable,
-            broken,
-        }
+        Solution { changes, unreachable: self.unreachable, broken }
     }
 
     fn broken(&self, node: NodeId) -> Vec<String> {
         let name = self.universe.node(node).name.clone();
-        self.universe
-            .resolved(node)
-            .tolerated
-            .iter()
-            .map(|group| format!("{name}: {group}"))
-            .collect()
+        self.universe.resolved(node).tolerated.iter().map(|group| format!("{name}: {group}")).collect()
     }
 
     /// Takes back every change that nobody asked for and nobody needs.
     fn prune(&mut self) {
         let mut again = true;
         while std::mem::take(&mut again) {
-            for (key, _) in self
-                .changed()
-                .into_iter()
-                .filter(|(_, node)| !self.wanted.contains_key(node))
-            {
+            for (key, _) in self.changed().into_iter().filter(|(_, node)| !self.wanted.contains_key(node)) {
                 let without = self.without(key);
-                if self.universe.violations(&without).len()
-                    <= self.universe.violations(&self.choices).len()
-                {
+                if self.universe.violations(&without).len() <= self.universe.violations(&self.choices).len() {
                     self.choices = without;
                     again = true;
                 }
@@ -288,28 +222,18 @@ impl<'u, 'a> Planner<'u, 'a> {
     /// Versions of installed packages that would meet the needs that a new package meets.
     fn instead_of(&self, key: KeyId) -> Vec<NodeId> {
         let violations = self.universe.violations(&self.without(key));
-        let needs = violations
-            .into_iter()
-            .filter_map(|violation| match violation {
-                Violation::Need { nodes, .. } => Some(nodes),
-                _ => None,
-            });
+        let needs = violations.into_iter().filter_map(|violation| match violation {
+            Violation::Need { nodes, .. } => Some(nodes),
+            _ => None,
+        });
         needs
             .flatten()
-            .filter(|node| {
-                self.universe
-                    .versions(self.universe.node(*node).key)
-                    .installed
-                    .is_some()
-            })
+            .filter(|node| self.universe.versions(self.universe.node(*node).key).installed.is_some())
             .collect()
     }
 
     fn changed(&self) -> Vec<(KeyId, NodeId)> {
-        let changed = self
-            .choices
-            .iter()
-            .filter(|(_, node)| !self.universe.is_installed(**node));
+        let changed = self.choices.iter().filter(|(_, node)| !self.universe.is_installed(**node));
         changed.map(|(key, node)| (*key, *node)).collect()
     }
 
@@ -335,21 +259,14 @@ impl<'u, 'a> Planner<'u, 'a> {
                 from: self.installed_version(key),
                 to: node.version.clone(),
                 package: package.clone(),
-                why: self
-                    .wanted
-                    .get(&id)
-                    .cloned()
-                    .unwrap_or_else(|| self.needed_by(key)),
+                why: self.wanted.get(&id).cloned().unwrap_or_else(|| self.needed_by(key)),
             });
         }
         changes
     }
 
     fn installed_version(&self, key: KeyId) -> Option<DebVersion> {
-        self.universe
-            .versions(key)
-            .installed
-            .map(|node| self.universe.node(node).version.clone())
+        self.universe.versions(key).installed.map(|node| self.universe.node(node).version.clone())
     }
 
     /// Who could not be as it is without this change: what was asked for before what only came along.
@@ -362,49 +279,33 @@ impl<'u, 'a> Planner<'u, 'a> {
             .collect();
         reasons.sort();
         let first = reasons.into_iter().next();
-        first.map_or(Why::Asked, |(_, package, relation)| Why::NeededBy {
-            package,
-            relation,
-        })
+        first.map_or(Why::Asked, |(_, package, relation)| Why::NeededBy { package, relation })
     }
 
     /// In `violation`, which comes from taking the change of `key` back: the change that needs it, and what it needs.
     /// What was asked for sorts before what only came along.
     fn reason(&self, key: KeyId, violation: Violation) -> Option<(bool, String, String)> {
         let (by, relation) = match violation {
-            Violation::Need { by, group, nodes } if self.universe.node(by).key == key => (
-                self.cause(key, &nodes)?,
-                self.other_version(by, &format!("needs {group}")),
-            ),
+            Violation::Need { by, group, nodes } if self.universe.node(by).key == key => {
+                (self.cause(key, &nodes)?, self.other_version(by, &format!("needs {group}")))
+            }
             Violation::Need { by, group, .. } => (by, group.to_string()),
-            Violation::Ban { by, relation, node } if self.universe.node(by).key == key => (
-                node,
-                self.other_version(by, &format!("conflicts with {relation}")),
-            ),
-            Violation::Ban { by, relation, node } => (
-                by,
-                self.other_version(node, &format!("it excludes by {relation}")),
-            ),
+            Violation::Ban { by, relation, node } if self.universe.node(by).key == key => {
+                (node, self.other_version(by, &format!("conflicts with {relation}")))
+            }
+            Violation::Ban { by, relation, node } => {
+                (by, self.other_version(node, &format!("it excludes by {relation}")))
+            }
             Violation::Unusable => return None,
         };
-        Some((
-            !self.wanted.contains_key(&by),
-            self.universe.node(by).name.to_string(),
-            relation,
-        ))
+        Some((!self.wanted.contains_key(&by), self.universe.node(by).name.to_string(), relation))
     }
 
     /// The change that took away what an installed version needed, of which `nodes` are all that would do.
     fn cause(&self, key: KeyId, nodes: &[NodeId]) -> Option<NodeId> {
-        let changed = self
-            .changed()
-            .into_iter()
-            .filter(|(other, _)| *other != key);
+        let changed = self.changed().into_iter().filter(|(other, _)| *other != key);
         let mut causes = changed.filter(|(other, _)| {
-            self.universe
-                .versions(*other)
-                .installed
-                .is_some_and(|installed| nodes.contains(&installed))
+            self.universe.versions(*other).installed.is_some_and(|installed| nodes.contains(&installed))
         });
         causes.next().map(|(_, node)| node)
     }

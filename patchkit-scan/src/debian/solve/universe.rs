@@ -74,11 +74,7 @@ impl<'a> Universe<'a> {
     pub(super) fn new(situation: Situation<'a>) -> Self {
         let mut installed = BTreeMap::new();
         let mut foreign: HashMap<&str, Vec<String>> = HashMap::new();
-        for package in situation
-            .installed
-            .iter()
-            .filter(|package| package.is_present())
-        {
+        for package in situation.installed.iter().filter(|package| package.is_present()) {
             let key = installed_key(package, situation.architecture);
             if key.contains(':') {
                 foreign.entry(&package.name).or_default().push(key.clone());
@@ -87,16 +83,7 @@ impl<'a> Universe<'a> {
         }
         let providers = providers(&installed, situation);
         let (nodes, keys, key_ids, versions) = Default::default();
-        Self {
-            situation,
-            installed,
-            foreign,
-            providers,
-            nodes,
-            keys,
-            key_ids,
-            versions,
-        }
+        Self { situation, installed, foreign, providers, nodes, keys, key_ids, versions }
     }
 
     /// The installed packages, by name.
@@ -149,29 +136,16 @@ impl<'a> Universe<'a> {
             return None;
         }
         let version = installed.map(|package| &package.version);
-        let choice = self
-            .situation
-            .preferences
-            .candidate(version, self.situation.archive.named(name))?;
+        let choice = self.situation.preferences.candidate(version, self.situation.archive.named(name))?;
         let parsed = DebVersion::parse_lenient(choice.package.version()).ok()?;
         let newer = version.is_none_or(|version| parsed > *version);
         (newer && self.lockstep(name, &parsed).is_none()).then_some(choice)
     }
 
     /// An installed package of another architecture that must have the same version, and has another.
-    pub(super) fn lockstep(
-        &self,
-        name: &str,
-        version: &DebVersion,
-    ) -> Option<&'a InstalledPackage> {
-        let others = self
-            .foreign
-            .get(name)?
-            .iter()
-            .filter_map(|key| self.installed.get(key));
-        others
-            .copied()
-            .find(|package| package.multi_arch == MultiArch::Same && package.version != *version)
+    pub(super) fn lockstep(&self, name: &str, version: &DebVersion) -> Option<&'a InstalledPackage> {
+        let others = self.foreign.get(name)?.iter().filter_map(|key| self.installed.get(key));
+        others.copied().find(|package| package.multi_arch == MultiArch::Same && package.version != *version)
     }
 
     pub(super) fn installed_package(&self, name: &str) -> Option<&'a InstalledPackage> {
@@ -187,13 +161,7 @@ impl<'a> Universe<'a> {
     /// The packages whose versions may satisfy a name: itself, of any architecture, then its providers.
     pub(super) fn keys_for(&self, name: &str) -> Vec<KeyId> {
         let mut keys = vec![self.key(name)];
-        keys.extend(
-            self.foreign
-                .get(name)
-                .into_iter()
-                .flatten()
-                .map(|key| self.key(key)),
-        );
+        keys.extend(self.foreign.get(name).into_iter().flatten().map(|key| self.key(key)));
         for provider in self.providers.get(name).into_iter().flatten() {
             let key = self.key(provider);
             if !keys.contains(&key) {
@@ -216,11 +184,7 @@ pub(super) fn is_held(package: &InstalledPackage) -> bool {
 /// The name alone for the image's own architecture and for `all`; else `name:architecture`.
 fn installed_key(package: &InstalledPackage, native: &str) -> String {
     let own = matches!(&*package.architecture, "" | "all") || &*package.architecture == native;
-    if own {
-        package.name.to_string()
-    } else {
-        format!("{}:{}", package.name, package.architecture)
-    }
+    if own { package.name.to_string() } else { format!("{}:{}", package.name, package.architecture) }
 }
 
 fn installed_node(key: KeyId, package: &InstalledPackage) -> Node<'_> {
@@ -230,12 +194,7 @@ fn installed_node(key: KeyId, package: &InstalledPackage) -> Node<'_> {
         version: package.version.clone(),
         architecture: package.architecture.clone(),
         multi_arch: package.multi_arch,
-        provides: package
-            .relationships
-            .provides
-            .relations()
-            .cloned()
-            .collect(),
+        provides: package.relationships.provides.relations().cloned().collect(),
         body: Body::Installed(package),
         resolved: OnceCell::new(),
     }
@@ -255,11 +214,7 @@ fn available_node<'a>(key: KeyId, package: &AvailablePackage) -> Option<Node<'a>
         version: DebVersion::parse_lenient(package.version()).ok()?,
         architecture: package.architecture().into(),
         multi_arch,
-        provides: Dependencies::parse(package.provides())
-            .ok()?
-            .relations()
-            .cloned()
-            .collect(),
+        provides: Dependencies::parse(package.provides()).ok()?.relations().cloned().collect(),
         body: Body::Available(package.clone()),
         resolved: OnceCell::new(),
     })
@@ -272,25 +227,14 @@ fn providers(
     let mut providers: HashMap<Box<str>, BTreeSet<String>> = HashMap::new();
     for (key, package) in installed {
         for relation in package.relationships.provides.relations() {
-            providers
-                .entry(relation.name.clone())
-                .or_default()
-                .insert(key.clone());
+            providers.entry(relation.name.clone()).or_default().insert(key.clone());
         }
     }
-    for package in situation
-        .archive
-        .indexes()
-        .iter()
-        .flat_map(|index| index.providing())
-    {
+    for package in situation.archive.indexes().iter().flat_map(|index| index.providing()) {
         // One that cannot be read is never a candidate either: it has no node.
         let provides = Dependencies::parse(package.provides()).unwrap_or_default();
         for relation in provides.relations() {
-            providers
-                .entry(relation.name.clone())
-                .or_default()
-                .insert(package.name().to_owned());
+            providers.entry(relation.name.clone()).or_default().insert(package.name().to_owned());
         }
     }
     providers
@@ -325,17 +269,11 @@ impl Node<'_> {
             Body::Installed(package) => {
                 let relationships = &package.relationships;
                 let fields = [&relationships.conflicts, &relationships.breaks];
-                Ok(fields
-                    .into_iter()
-                    .flat_map(|field| field.relations().cloned())
-                    .collect())
+                Ok(fields.into_iter().flat_map(|field| field.relations().cloned()).collect())
             }
             Body::Available(package) => {
                 let all = fields(package, ["Conflicts", "Breaks"])?;
-                Ok(all
-                    .iter()
-                    .flat_map(|field| field.relations().cloned())
-                    .collect())
+                Ok(all.iter().flat_map(|field| field.relations().cloned()).collect())
             }
         }
     }

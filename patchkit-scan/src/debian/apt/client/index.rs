@@ -21,13 +21,8 @@ use crate::debian::{
 };
 
 /// In the order of our liking: the quickest to read first, of those that archives have.
-const COMPRESSIONS: [Compression; 5] = [
-    Compression::Zstd,
-    Compression::Xz,
-    Compression::Gzip,
-    Compression::Bzip2,
-    Compression::None,
-];
+const COMPRESSIONS: [Compression; 5] =
+    [Compression::Zstd, Compression::Xz, Compression::Gzip, Compression::Bzip2, Compression::None];
 
 impl ArchiveClient {
     /// Reads everything that one source offers.
@@ -39,37 +34,22 @@ impl ArchiveClient {
         cx: &Context,
     ) -> Result<Archive> {
         let release = self.read_release(source, trust, cx).await?;
-        let (present, missing): (Vec<_>, Vec<_>) = wanted(source, &release, architecture)
-            .into_iter()
-            .partition(|path| is_listed(&release, path));
+        let (present, missing): (Vec<_>, Vec<_>) =
+            wanted(source, &release, architecture).into_iter().partition(|path| is_listed(&release, path));
         for path in &missing {
             tracing::warn!(%source, path, "the repository does not have this index");
         }
         let release = &release;
         let each = stream::iter(present.into_iter().map(|path| async move {
             let text = self.read_index(source, release, &path, cx).await?;
-            parse(text, architecture, origin(source, release, &path), cx)
-                .await
-                .map_err(|error| error.on(&path))
+            parse(text, architecture, origin(source, release, &path), cx).await.map_err(|error| error.on(&path))
         }));
         let indexes: Vec<_> = each.buffered(2).try_collect().await?;
-        Ok(Archive {
-            indexes,
-            missing: missing
-                .iter()
-                .map(|path| format!("{source}: {path}"))
-                .collect(),
-        })
+        Ok(Archive { indexes, missing: missing.iter().map(|path| format!("{source}: {path}")).collect() })
     }
 
     /// The text of an index: from the cache by its own hash, or fetched in the first form that can be had.
-    async fn read_index(
-        &self,
-        source: &Source,
-        release: &Release,
-        path: &str,
-        cx: &Context,
-    ) -> Result<Vec<u8>> {
+    async fn read_index(&self, source: &Source, release: &Release, path: &str, cx: &Context) -> Result<Vec<u8>> {
         let plain = release.index(path);
         if let Some(entry) = plain
             && let Some(text) = self.cached_text(entry, cx).await?
@@ -84,17 +64,13 @@ impl ArchiveClient {
             };
             match self.fetch_listed(source, release, &name, entry, cx).await {
                 Ok(bytes) => {
-                    return self
-                        .unpack(bytes, compression, plain, cx)
-                        .await
-                        .map_err(|error| error.on(&name));
+                    return self.unpack(bytes, compression, plain, cx).await.map_err(|error| error.on(&name));
                 }
                 Err(error) if error.kind() == ErrorKind::NotFound => absent = Some(error),
                 Err(error) => return Err(error),
             }
         }
-        Err(absent
-            .unwrap_or_else(|| Error::unsupported("in no compression that can be read").on(path)))
+        Err(absent.unwrap_or_else(|| Error::unsupported("in no compression that can be read").on(path)))
     }
 
     async fn cached_text(&self, entry: IndexEntry, cx: &Context) -> Result<Option<Vec<u8>>> {
@@ -114,26 +90,17 @@ impl ArchiveClient {
     ) -> Result<Vec<u8>> {
         let folder = source.release_folder();
         if uses_by_hash(source, release) {
-            match self
-                .fetch_verified(&by_hash(&folder, name, entry), entry, cx)
-                .await
-            {
+            match self.fetch_verified(&by_hash(&folder, name, entry), entry, cx).await {
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 result => return result,
             }
         }
-        self.fetch_verified(&sources::join(&folder, name), entry, cx)
-            .await
+        self.fetch_verified(&sources::join(&folder, name), entry, cx).await
     }
 
     async fn fetch_verified(&self, url: &Url, entry: IndexEntry, cx: &Context) -> Result<Vec<u8>> {
         let read = |url: Url| async move {
-            let bytes = self
-                .fetch
-                .open(&url, cx)
-                .await?
-                .read(entry.size, cx)
-                .await?;
+            let bytes = self.fetch.open(&url, cx).await?.read(entry.size, cx).await?;
             blocking(move || verified(bytes, entry)).await
         };
         self.try_mirrors(url, read).await
@@ -150,11 +117,7 @@ impl ArchiveClient {
         cx.check()?;
         let cache = self.cache.clone();
         blocking(move || {
-            let text = decompress(
-                bytes,
-                compression,
-                plain.map_or(MAX_INDEX_SIZE as u64, |entry| entry.size),
-            )?;
+            let text = decompress(bytes, compression, plain.map_or(MAX_INDEX_SIZE as u64, |entry| entry.size))?;
             let Some(entry) = plain else { return Ok(text) };
             let text = verified(text, entry)?;
             cache.store(&entry.digest, &text)?;
@@ -175,38 +138,20 @@ fn wanted(source: &Source, release: &Release, architecture: &str) -> Vec<String>
 }
 
 fn is_listed(release: &Release, path: &str) -> bool {
-    COMPRESSIONS.iter().any(|compression| {
-        release
-            .index(&format!("{path}{}", compression.extension()))
-            .is_some()
-    })
+    COMPRESSIONS.iter().any(|compression| release.index(&format!("{path}{}", compression.extension())).is_some())
 }
 
 fn origin(source: &Source, release: &Arc<Release>, path: &str) -> Origin {
-    let component = path
-        .split_once("/binary-")
-        .map_or("", |(component, _)| component)
-        .to_owned();
-    Origin {
-        source: source.clone(),
-        release: Arc::clone(release),
-        component,
-    }
+    let component = path.split_once("/binary-").map_or("", |(component, _)| component).to_owned();
+    Origin { source: source.clone(), release: Arc::clone(release), component }
 }
 
-async fn parse(
-    text: Vec<u8>,
-    architecture: &str,
-    origin: Origin,
-    cx: &Context,
-) -> Result<Arc<PackageIndex>> {
+async fn parse(text: Vec<u8>, architecture: &str, origin: Origin, cx: &Context) -> Result<Arc<PackageIndex>> {
     cx.check()?;
     let architecture = architecture.to_owned();
     blocking(move || {
         let index = PackageIndex::parse(text, &architecture, origin);
-        index
-            .map(Arc::new)
-            .map_err(|error| Error::corrupt(error.to_string()).because(error))
+        index.map(Arc::new).map_err(|error| Error::corrupt(error.to_string()).because(error))
     })
     .await
 }
@@ -221,23 +166,14 @@ fn uses_by_hash(source: &Source, release: &Release) -> bool {
 
 /// `main/binary-amd64/by-hash/SHA256/…`
 fn by_hash(folder: &Url, name: &str, entry: IndexEntry) -> Url {
-    let parent = name
-        .rsplit_once('/')
-        .map_or(String::new(), |(parent, _)| format!("{parent}/"));
+    let parent = name.rsplit_once('/').map_or(String::new(), |(parent, _)| format!("{parent}/"));
     let algorithm = entry.digest.algorithm().as_str().to_ascii_uppercase();
-    sources::join(
-        folder,
-        &format!("{parent}by-hash/{algorithm}/{}", entry.digest.hex()),
-    )
+    sources::join(folder, &format!("{parent}by-hash/{algorithm}/{}", entry.digest.hex()))
 }
 
 fn verified(bytes: Vec<u8>, entry: IndexEntry) -> Result<Vec<u8>> {
     if bytes.len() as u64 != entry.size {
-        return Err(Error::corrupt(format!(
-            "has {} bytes, not {}",
-            bytes.len(),
-            entry.size
-        )));
+        return Err(Error::corrupt(format!("has {} bytes, not {}", bytes.len(), entry.size)));
     }
     let mut hasher = Hasher::new(entry.digest.algorithm());
     hasher.update(&bytes);
@@ -245,10 +181,7 @@ fn verified(bytes: Vec<u8>, entry: IndexEntry) -> Result<Vec<u8>> {
     if found == entry.digest {
         Ok(bytes)
     } else {
-        Err(Error::corrupt(format!(
-            "has the digest {found}, not {}",
-            entry.digest
-        )))
+        Err(Error::corrupt(format!("has the digest {found}, not {}", entry.digest)))
     }
 }
 
@@ -257,23 +190,12 @@ fn decompress(bytes: Vec<u8>, compression: Compression, limit: u64) -> Result<Ve
     if compression == Compression::None {
         return Ok(bytes);
     }
-    let damaged = |error: io::Error| {
-        Error::corrupt(format!("cannot be decompressed: {error}")).because(error)
-    };
+    let damaged = |error: io::Error| Error::corrupt(format!("cannot be decompressed: {error}")).because(error);
     let decoder = compression.decoder(bytes.as_slice()).map_err(damaged)?;
-    let mut text = Vec::with_capacity(
-        usize::try_from(limit)
-            .unwrap_or(0)
-            .min(bytes.len().saturating_mul(8)),
-    );
-    decoder
-        .take(limit + 1)
-        .read_to_end(&mut text)
-        .map_err(damaged)?;
+    let mut text = Vec::with_capacity(usize::try_from(limit).unwrap_or(0).min(bytes.len().saturating_mul(8)));
+    decoder.take(limit + 1).read_to_end(&mut text).map_err(damaged)?;
     if text.len() as u64 > limit {
-        return Err(Error::corrupt(format!(
-            "is larger than {limit} bytes when decompressed"
-        )));
+        return Err(Error::corrupt(format!("is larger than {limit} bytes when decompressed")));
     }
     Ok(text)
 }

@@ -41,19 +41,13 @@ impl Mirror {
     /// A mirror of every archive, under the path that the archive has at home.
     #[must_use]
     pub fn of_everything(to: &Url) -> Self {
-        Self {
-            from: None,
-            to: folder(to),
-        }
+        Self { from: None, to: folder(to) }
     }
 
     /// A mirror of what begins with `from`.
     #[must_use]
     pub fn of(from: &Url, to: &Url) -> Self {
-        Self {
-            from: Some(folder(from)),
-            to: folder(to),
-        }
+        Self { from: Some(folder(from)), to: folder(to) }
     }
 
     /// The address to read instead, or `None` where this mirror does not have it.
@@ -62,8 +56,7 @@ impl Mirror {
         let below = match &self.from {
             None => url.path().trim_start_matches('/'),
             Some(from) => {
-                let same_host = (url.scheme(), url.host(), url.port())
-                    == (from.scheme(), from.host(), from.port());
+                let same_host = (url.scheme(), url.host(), url.port()) == (from.scheme(), from.host(), from.port());
                 url.path().strip_prefix(from.path()).filter(|_| same_host)?
             }
         };
@@ -78,16 +71,11 @@ impl FromStr for Mirror {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let url = |part: &str| {
-            let url = Url::parse(part)
-                .map_err(|error| error.to_string())
-                .and_then(|url| match url.scheme() {
-                    "http" | "https" | "file" => Ok(url),
-                    scheme => Err(format!("scheme {scheme}: cannot be read")),
-                });
-            url.map_err(|reason| ParseMirrorError {
-                text: text.to_owned(),
-                reason,
-            })
+            let url = Url::parse(part).map_err(|error| error.to_string()).and_then(|url| match url.scheme() {
+                "http" | "https" | "file" => Ok(url),
+                scheme => Err(format!("scheme {scheme}: cannot be read")),
+            });
+            url.map_err(|reason| ParseMirrorError { text: text.to_owned(), reason })
         };
         match text.split_once('=') {
             Some((from, to)) => Ok(Self::of(&url(from)?, &url(to)?)),
@@ -107,15 +95,8 @@ fn folder(url: &Url) -> Url {
 
 /// The addresses to try for `url`, in their order: those of the mirrors that have it, or its own where none has.
 pub(super) fn addresses(mirrors: &[Mirror], url: &Url) -> Vec<Url> {
-    let rewritten: Vec<_> = mirrors
-        .iter()
-        .filter_map(|mirror| mirror.rewrite(url))
-        .collect();
-    if rewritten.is_empty() {
-        vec![url.clone()]
-    } else {
-        rewritten
-    }
+    let rewritten: Vec<_> = mirrors.iter().filter_map(|mirror| mirror.rewrite(url)).collect();
+    if rewritten.is_empty() { vec![url.clone()] } else { rewritten }
 }
 
 #[cfg(test)]
@@ -130,10 +111,7 @@ mod tests {
             ("http://a.example.org=", "relative URL without a base"),
         ] {
             let error = text.parse::<Mirror>().expect_err(text).to_string();
-            assert_eq!(
-                error,
-                format!("mirror {text:?}: {reason} (expected URL or OLD=URL)")
-            );
+            assert_eq!(error, format!("mirror {text:?}: {reason} (expected URL or OLD=URL)"));
         }
     }
 }

@@ -20,27 +20,17 @@ const MAX_SIGNATURE_SIZE: u64 = 1 << 20;
 
 impl ArchiveClient {
     /// Fetches, verifies and reads a source's `Release` file.
-    pub(super) async fn read_release(
-        &self,
-        source: &Source,
-        trust: &TrustStore,
-        cx: &Context,
-    ) -> Result<Arc<Release>> {
+    pub(super) async fn read_release(&self, source: &Source, trust: &TrustStore, cx: &Context) -> Result<Arc<Release>> {
         let folder = source.release_folder();
         let keys = self.keys(source, trust)?;
-        let text = self
-            .signed_text(&folder, keys, self.policy(source, cx), cx)
-            .await?;
+        let text = self.signed_text(&folder, keys, self.policy(source, cx), cx).await?;
         let release = Release::parse(&text).map_err(|error| refused(&error, &folder))?;
         let freshness = Freshness {
             now: cx.now(),
-            check_valid_until: source.options.check_valid_until.unwrap_or(true)
-                && !self.accept_expired,
+            check_valid_until: source.options.check_valid_until.unwrap_or(true) && !self.accept_expired,
             check_date: source.options.check_date.unwrap_or(true),
         };
-        release
-            .check_fresh(freshness)
-            .map_err(|error| refused(&error, &folder))?;
+        release.check_fresh(freshness).map_err(|error| refused(&error, &folder))?;
         self.check_not_rolled_back(&folder, release, cx).await
     }
 
@@ -63,43 +53,27 @@ impl ArchiveClient {
 
     /// The text of the `Release` file, verified. The detached form is asked for only where there is no `InRelease` at
     /// all: a bad one is never passed over.
-    async fn signed_text(
-        &self,
-        folder: &Url,
-        keys: Option<Keyring>,
-        policy: Policy,
-        cx: &Context,
-    ) -> Result<String> {
+    async fn signed_text(&self, folder: &Url, keys: Option<Keyring>, policy: Policy, cx: &Context) -> Result<String> {
         let inline = sources::join(folder, "InRelease");
         match self.read_small(&inline, MAX_RELEASE_SIZE, cx).await {
-            Ok(document) => inline_text(document, keys, policy)
-                .await
-                .map_err(|error| error.on(sources::without_password(&inline))),
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                self.detached_text(folder, keys, policy, cx).await
+            Ok(document) => {
+                inline_text(document, keys, policy).await.map_err(|error| error.on(sources::without_password(&inline)))
             }
+            Err(error) if error.kind() == ErrorKind::NotFound => self.detached_text(folder, keys, policy, cx).await,
             Err(error) => Err(error),
         }
     }
 
-    async fn detached_text(
-        &self,
-        folder: &Url,
-        keys: Option<Keyring>,
-        policy: Policy,
-        cx: &Context,
-    ) -> Result<String> {
+    async fn detached_text(&self, folder: &Url, keys: Option<Keyring>, policy: Policy, cx: &Context) -> Result<String> {
         let plain = sources::join(folder, "Release");
         let document = self.read_small(&plain, MAX_RELEASE_SIZE, cx).await?;
         if let Some(keys) = keys {
             let signature = sources::join(folder, "Release.gpg");
-            let signature = self
-                .read_small(&signature, MAX_SIGNATURE_SIZE, cx)
-                .await
-                .map_err(|error| match error.kind() {
-                    ErrorKind::NotFound => Error::corrupt(
-                        "neither InRelease nor Release.gpg: the repository is not signed",
-                    ),
+            let signature =
+                self.read_small(&signature, MAX_SIGNATURE_SIZE, cx).await.map_err(|error| match error.kind() {
+                    ErrorKind::NotFound => {
+                        Error::corrupt("neither InRelease nor Release.gpg: the repository is not signed")
+                    }
                     _ => error,
                 })?;
             let verified = verify_detached(&document, &signature, &keys, policy);
@@ -109,26 +83,16 @@ impl ArchiveClient {
     }
 
     pub(super) async fn read_small(&self, url: &Url, limit: u64, cx: &Context) -> Result<Vec<u8>> {
-        self.try_mirrors(url, |url| async move {
-            self.fetch.open(&url, cx).await?.read(limit, cx).await
-        })
-        .await
+        self.try_mirrors(url, |url| async move { self.fetch.open(&url, cx).await?.read(limit, cx).await }).await
     }
 
-    async fn check_not_rolled_back(
-        &self,
-        folder: &Url,
-        release: Release,
-        cx: &Context,
-    ) -> Result<Arc<Release>> {
+    async fn check_not_rolled_back(&self, folder: &Url, release: Release, cx: &Context) -> Result<Arc<Release>> {
         cx.check()?;
         let (cache, folder) = (self.cache.clone(), folder.clone());
         blocking(move || {
             let suite = sources::without_password(&folder).to_string();
             if let Some(seen) = cache.seen(&suite)? {
-                release
-                    .check_not_older_than(seen)
-                    .map_err(|error| refused(&error, &folder))?;
+                release.check_not_older_than(seen).map_err(|error| refused(&error, &folder))?;
             }
             cache.set_seen(&suite, release.date)?;
             Ok(Arc::new(release))
@@ -139,14 +103,11 @@ impl ArchiveClient {
 
 async fn inline_text(document: Vec<u8>, keys: Option<Keyring>, policy: Policy) -> Result<String> {
     let Some(keys) = keys else {
-        let text = crate::debian::apt::openpgp::split_clear_signed(&document)
-            .map(|parts| parts.text)
-            .unwrap_or(document);
+        let text =
+            crate::debian::apt::openpgp::split_clear_signed(&document).map(|parts| parts.text).unwrap_or(document);
         return String::from_utf8(text).map_err(|_| Error::corrupt("is not UTF-8"));
     };
-    let verified = blocking(move || {
-        verify_clear_signed(&document, &keys, policy).map_err(|error| unverified(&error))
-    });
+    let verified = blocking(move || verify_clear_signed(&document, &keys, policy).map_err(|error| unverified(&error)));
     let (text, signers) = verified.await?;
     for signer in signers {
         tracing::debug!(key = signer.key, user_id = signer.user_id, "good signature");
@@ -164,7 +125,5 @@ fn refused(error: &ReleaseError, folder: &Url) -> Error {
         _ => ErrorKind::Corrupt,
     };
     let subject = sources::join(&sources::without_password(folder), "Release");
-    Error::new(kind, error.to_string())
-        .on(subject)
-        .because(error.clone())
+    Error::new(kind, error.to_string()).on(subject).because(error.clone())
 }

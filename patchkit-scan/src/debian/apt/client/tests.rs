@@ -39,19 +39,10 @@ impl World {
     fn of(archive: &ArchiveBuilder) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let fetch = MemoryFetch::new();
-        let client = ArchiveClient::new(
-            Arc::new(fetch.clone()),
-            Cache::open(folder.path()).expect("a cache"),
-        );
+        let client = ArchiveClient::new(Arc::new(fetch.clone()), Cache::open(folder.path()).expect("a cache"));
         let cx = Context::new().with_clock(Arc::new(ManualClock::at(time("2026-01-02T00:00:00Z"))));
         let key = ArchiveKey::generate("archive", time("2025-01-01T00:00:00Z")).expect("a key");
-        let world = Self {
-            key,
-            fetch,
-            client,
-            cx,
-            _folder: folder,
-        };
+        let world = Self { key, fetch, client, cx, _folder: folder };
         world.publish(archive);
         world
     }
@@ -68,14 +59,11 @@ impl World {
 
     async fn update_from(&self, line: &str) -> Result<Archive> {
         let sources = parse_sources("s.list", line.as_bytes()).expect(line);
-        self.client
-            .update(&sources, &self.trust(), "amd64", &self.cx)
-            .await
+        self.client.update(&sources, &self.trust(), "amd64", &self.cx).await
     }
 
     async fn update(&self) -> Result<Archive> {
-        self.update_from("deb http://deb.example.org/debian stable main\n")
-            .await
+        self.update_from("deb http://deb.example.org/debian stable main\n").await
     }
 
     async fn refusal(&self) -> (ErrorKind, String) {
@@ -92,10 +80,7 @@ impl World {
     }
 
     fn remove(&self, path: &str) -> Vec<u8> {
-        self.fetch
-            .remove(&format!("{ROOT}{path}"))
-            .expect(path)
-            .to_vec()
+        self.fetch.remove(&format!("{ROOT}{path}")).expect(path).to_vec()
     }
 
     fn without_by_hash() -> Self {
@@ -104,11 +89,7 @@ impl World {
 
     /// The paths asked for, without the root.
     fn asked(&self) -> Vec<String> {
-        self.fetch
-            .take_asked()
-            .iter()
-            .map(|url| url.replace(ROOT, ""))
-            .collect()
+        self.fetch.take_asked().iter().map(|url| url.replace(ROOT, "")).collect()
     }
 }
 
@@ -125,39 +106,18 @@ async fn from_the_signature_to_the_package() {
     let world = World::new();
     let archive = world.update().await.expect("verified");
     let package = archive.named("hello").next().expect("there");
-    assert_eq!(
-        (package.version(), package.origin().component.as_str()),
-        ("1.0", "main")
-    );
+    assert_eq!((package.version(), package.origin().component.as_str()), ("1.0", "main"));
     let asked = world.asked();
     assert_eq!(asked.len(), 2);
-    assert!(
-        asked[0] == "dists/stable/InRelease" && asked[1].contains("/by-hash/SHA256/"),
-        "{asked:?}"
-    );
+    assert!(asked[0] == "dists/stable/InRelease" && asked[1].contains("/by-hash/SHA256/"), "{asked:?}");
 
-    let path = world
-        .client
-        .download(&package, &world.cx)
-        .await
-        .expect("verified");
-    assert_eq!(
-        std::fs::read(path).expect("a file"),
-        hello("1.0").build().expect("built").bytes
-    );
+    let path = world.client.download(&package, &world.cx).await.expect("verified");
+    assert_eq!(std::fs::read(path).expect("a file"), hello("1.0").build().expect("built").bytes);
     assert_eq!(world.asked(), ["pool/main/h/hello/hello_1.0_amd64.deb"]);
 
     world.update().await.expect("again");
-    world
-        .client
-        .download(&package, &world.cx)
-        .await
-        .expect("again");
-    assert_eq!(
-        world.asked(),
-        ["dists/stable/InRelease"],
-        "everything else is cached"
-    );
+    world.client.download(&package, &world.cx).await.expect("again");
+    assert_eq!(world.asked(), ["dists/stable/InRelease"], "everything else is cached");
 }
 
 #[tokio::test]
@@ -170,20 +130,14 @@ async fn release_with_a_detached_signature() {
     world.remove("dists/stable/Release.gpg");
     let (kind, message) = world.refusal().await;
     assert_eq!(kind, ErrorKind::Corrupt);
-    assert!(
-        message.contains("the repository is not signed"),
-        "{message}"
-    );
+    assert!(message.contains("the repository is not signed"), "{message}");
 }
 
 #[tokio::test]
 async fn a_bad_inline_signature_is_not_passed_over_for_a_good_detached_one() {
     let world = World::new();
     world.change("dists/stable/InRelease", |bytes| {
-        let at = bytes
-            .windows(7)
-            .position(|window| window == b"Example")
-            .expect("there");
+        let at = bytes.windows(7).position(|window| window == b"Example").expect("there");
         bytes[at] = b'e';
     });
     let (kind, message) = world.refusal().await;
@@ -192,10 +146,7 @@ async fn a_bad_inline_signature_is_not_passed_over_for_a_good_detached_one() {
         "read deb {ROOT} stable main: {ROOT}dists/stable/InRelease: no valid signature: key {}",
         world.key.fingerprint()
     );
-    assert!(
-        message.starts_with(&wanted) && message.contains("archive.gpg"),
-        "{message}"
-    );
+    assert!(message.starts_with(&wanted) && message.contains("archive.gpg"), "{message}");
     assert_eq!(world.asked(), ["dists/stable/InRelease"]);
 }
 
@@ -206,37 +157,19 @@ async fn whoever_is_not_trusted_is_refused() {
     for (path, bytes) in archive().build(&stranger).expect("made") {
         world.fetch.insert(format!("{ROOT}{path}"), bytes);
     }
-    assert!(
-        world
-            .refusal()
-            .await
-            .1
-            .contains("is not among the trusted keys")
-    );
-    let unchecked = world
-        .update_from("deb [trusted=yes] http://deb.example.org/debian stable main\n")
-        .await;
+    assert!(world.refusal().await.1.contains("is not among the trusted keys"));
+    let unchecked = world.update_from("deb [trusted=yes] http://deb.example.org/debian stable main\n").await;
     assert_eq!(unchecked.expect("the user said so").package_count(), 1);
-    let refused = world
-        .update_from("deb [trusted=no] http://deb.example.org/debian stable main\n")
-        .await;
-    assert_eq!(
-        refused.expect_err("the user said so").kind(),
-        ErrorKind::Denied
-    );
+    let refused = world.update_from("deb [trusted=no] http://deb.example.org/debian stable main\n").await;
+    assert_eq!(refused.expect_err("the user said so").kind(), ErrorKind::Denied);
 }
 
 #[tokio::test]
 async fn a_signature_over_another_file_is_refused() {
     let world = World::new();
     world.remove("dists/stable/InRelease");
-    let other = ArchiveBuilder::new("other", made())
-        .build(&world.key)
-        .expect("made");
-    world.fetch.insert(
-        format!("{ROOT}dists/stable/Release.gpg"),
-        other["dists/other/Release.gpg"].clone(),
-    );
+    let other = ArchiveBuilder::new("other", made()).build(&world.key).expect("made");
+    world.fetch.insert(format!("{ROOT}dists/stable/Release.gpg"), other["dists/other/Release.gpg"].clone());
     assert!(world.refusal().await.1.contains("bad signature"));
 }
 
@@ -245,18 +178,10 @@ async fn expired_archives_are_refused_with_their_dates() {
     let world = World::of(&archive().with_valid_until(time("2026-01-01T12:00:00Z")));
     let (kind, message) = world.refusal().await;
     assert_eq!(kind, ErrorKind::Invalid);
-    for part in [
-        "2026-01-01T00:00:00Z",
-        "2026-01-01T12:00:00Z",
-        "2026-01-02T00:00:00Z",
-        "check-valid-until=no",
-    ] {
+    for part in ["2026-01-01T00:00:00Z", "2026-01-01T12:00:00Z", "2026-01-02T00:00:00Z", "check-valid-until=no"] {
         assert!(message.contains(part), "{message}");
     }
-    world
-        .update_from("deb [check-valid-until=no] http://deb.example.org/debian stable main\n")
-        .await
-        .expect("frozen");
+    world.update_from("deb [check-valid-until=no] http://deb.example.org/debian stable main\n").await.expect("frozen");
     let client = world.client.clone().accepting_expired(true);
     World { client, ..world }.update().await.expect("frozen");
 }
@@ -264,45 +189,32 @@ async fn expired_archives_are_refused_with_their_dates() {
 #[tokio::test]
 async fn an_older_archive_is_refused_after_a_newer_one() {
     let world = World::new();
-    let newer = ArchiveBuilder::new("stable", time("2026-01-01T06:00:00Z"))
-        .with_package(hello("1.1").build().expect("built"));
+    let newer =
+        ArchiveBuilder::new("stable", time("2026-01-01T06:00:00Z")).with_package(hello("1.1").build().expect("built"));
     world.publish(&newer);
     world.update().await.expect("newer");
     world.publish(&archive());
     let (kind, message) = world.refusal().await;
     assert_eq!(kind, ErrorKind::Corrupt);
-    assert!(message.contains("made on 2026-01-01T00:00:00Z, but one made on 2026-01-01T06:00:00Z has been seen before"), "{message}");
+    assert!(
+        message.contains("made on 2026-01-01T00:00:00Z, but one made on 2026-01-01T06:00:00Z has been seen before"),
+        "{message}"
+    );
 }
 
 #[tokio::test]
 async fn every_compression_is_read_and_others_are_tried_where_one_is_absent() {
-    for compression in [
-        Compression::Xz,
-        Compression::Gzip,
-        Compression::Zstd,
-        Compression::None,
-    ] {
-        let world = World::of(
-            &archive()
-                .with_by_hash(false)
-                .with_compressions([compression]),
-        );
+    for compression in [Compression::Xz, Compression::Gzip, Compression::Zstd, Compression::None] {
+        let world = World::of(&archive().with_by_hash(false).with_compressions([compression]));
         if compression != Compression::None {
             world.remove(INDEX);
         }
-        assert_eq!(
-            world.update().await.expect("read").package_count(),
-            1,
-            "{compression}"
-        );
+        assert_eq!(world.update().await.expect("read").package_count(), 1, "{compression}");
     }
     let world = World::without_by_hash();
     world.remove(&format!("{INDEX}.xz"));
     assert_eq!(world.update().await.expect("plain").package_count(), 1);
-    assert_eq!(
-        world.asked()[1..],
-        [format!("{INDEX}.xz"), INDEX.to_owned()]
-    );
+    assert_eq!(world.asked()[1..], [format!("{INDEX}.xz"), INDEX.to_owned()]);
 }
 
 #[tokio::test]
@@ -319,23 +231,14 @@ async fn an_index_that_is_not_as_listed_is_corrupt() {
         world.change(&format!("{INDEX}.xz"), change);
         let (kind, message) = world.refusal().await;
         assert_eq!(kind, ErrorKind::Corrupt);
-        assert!(
-            message.contains(&format!("{ROOT}{INDEX}.xz: {expected}")),
-            "{message}"
-        );
+        assert!(message.contains(&format!("{ROOT}{INDEX}.xz: {expected}")), "{message}");
     }
 }
 
 /// What a signed `Release` file lists may still be damaged, or a bomb.
 #[tokio::test]
 async fn a_listed_index_that_does_not_decompress_is_corrupt() {
-    let plain = |world: &World| {
-        world
-            .fetch
-            .content(&format!("{ROOT}{INDEX}"))
-            .expect("there")
-            .to_vec()
-    };
+    let plain = |world: &World| world.fetch.content(&format!("{ROOT}{INDEX}")).expect("there").to_vec();
     type Change = fn(Vec<u8>) -> Vec<u8>;
     let cases: [(Change, &str); 3] = [
         (|xz| xz[..xz.len() - 30].to_vec(), "cannot be decompressed"),
@@ -353,16 +256,12 @@ async fn a_listed_index_that_does_not_decompress_is_corrupt() {
             plain(&world).len()
         );
         world.fetch.insert(format!("{ROOT}{INDEX}.xz"), xz);
-        world.fetch.insert(
-            format!("{ROOT}dists/stable/InRelease"),
-            world.key.clear_sign(&release, made()).expect("signed"),
-        );
+        world
+            .fetch
+            .insert(format!("{ROOT}dists/stable/InRelease"), world.key.clear_sign(&release, made()).expect("signed"));
         let (kind, message) = world.refusal().await;
         assert_eq!(kind, ErrorKind::Corrupt);
-        assert!(
-            message.contains("main/binary-amd64/Packages.xz: ") && message.contains(expected),
-            "{message}"
-        );
+        assert!(message.contains("main/binary-amd64/Packages.xz: ") && message.contains(expected), "{message}");
     }
 }
 
@@ -385,100 +284,44 @@ async fn a_package_that_is_not_as_listed_is_corrupt_and_not_kept() {
     ];
     for (change, expected) in cases {
         let world = World::new();
-        let package = world
-            .update()
-            .await
-            .expect("verified")
-            .named("hello")
-            .next()
-            .expect("there");
-        let sound = world
-            .fetch
-            .content(&format!("{ROOT}pool/main/h/hello/hello_1.0_amd64.deb"))
-            .expect("there");
+        let package = world.update().await.expect("verified").named("hello").next().expect("there");
+        let sound = world.fetch.content(&format!("{ROOT}pool/main/h/hello/hello_1.0_amd64.deb")).expect("there");
         world.change("pool/main/h/hello/hello_1.0_amd64.deb", change);
-        let error = world
-            .client
-            .download(&package, &world.cx)
-            .await
-            .expect_err("damaged");
+        let error = world.client.download(&package, &world.cx).await.expect_err("damaged");
         assert_eq!(error.kind(), ErrorKind::Corrupt);
         assert!(
-            error.to_string().starts_with(&format!(
-                "{ROOT}pool/main/h/hello/hello_1.0_amd64.deb: {expected}"
-            )),
+            error.to_string().starts_with(&format!("{ROOT}pool/main/h/hello/hello_1.0_amd64.deb: {expected}")),
             "{error}"
         );
-        world.fetch.insert(
-            format!("{ROOT}pool/main/h/hello/hello_1.0_amd64.deb"),
-            sound,
-        );
-        world
-            .client
-            .download(&package, &world.cx)
-            .await
-            .expect("sound again");
+        world.fetch.insert(format!("{ROOT}pool/main/h/hello/hello_1.0_amd64.deb"), sound);
+        world.client.download(&package, &world.cx).await.expect("sound again");
     }
 }
 
 #[tokio::test]
 async fn a_damaged_cache_is_fetched_again() {
     let world = World::new();
-    let package = world
-        .update()
-        .await
-        .expect("verified")
-        .named("hello")
-        .next()
-        .expect("there");
-    let path = world
-        .client
-        .download(&package, &world.cx)
-        .await
-        .expect("verified");
+    let package = world.update().await.expect("verified").named("hello").next().expect("there");
+    let path = world.client.download(&package, &world.cx).await.expect("verified");
     std::fs::write(&path, "damaged").expect("written");
-    assert_eq!(
-        world
-            .client
-            .download(&package, &world.cx)
-            .await
-            .expect("again"),
-        path
-    );
-    assert_eq!(
-        std::fs::read(path).expect("a file"),
-        hello("1.0").build().expect("built").bytes
-    );
+    assert_eq!(world.client.download(&package, &world.cx).await.expect("again"), path);
+    assert_eq!(std::fs::read(path).expect("a file"), hello("1.0").build().expect("built").bytes);
 }
 
 #[tokio::test]
 async fn mirrors_are_asked_in_turn() {
     let world = World::new();
-    let rewritten: Vec<_> = ["http://a.example.org/", "http://b.example.org/all"]
-        .map(|to| to.parse::<Mirror>().expect(to))
-        .into();
+    let rewritten: Vec<_> =
+        ["http://a.example.org/", "http://b.example.org/all"].map(|to| to.parse::<Mirror>().expect(to)).into();
     for (path, bytes) in archive().build(&world.key).expect("made") {
-        let url = if path.ends_with(".deb") {
-            "http://a.example.org/debian/"
-        } else {
-            "http://b.example.org/all/debian/"
-        };
+        let url =
+            if path.ends_with(".deb") { "http://a.example.org/debian/" } else { "http://b.example.org/all/debian/" };
         world.fetch.insert(format!("{url}{path}"), bytes);
     }
     let client = world.client.clone().with_mirrors(rewritten);
     let world = World { client, ..world };
-    let package = world
-        .update()
-        .await
-        .expect("from the second")
-        .named("hello")
-        .next()
-        .expect("there");
-    world
-        .client
-        .download(&package, &world.cx)
-        .await
-        .expect("from the first");
+    let package = world.update().await.expect("from the second").named("hello").next().expect("there");
+    world.client.download(&package, &world.cx).await.expect("from the first");
     let asked = world.fetch.take_asked();
     assert!(asked.iter().all(|url| !url.starts_with(ROOT)), "{asked:?}");
     assert_eq!(
@@ -494,19 +337,15 @@ async fn mirrors_are_asked_in_turn() {
 async fn one_source_that_fails_fails_the_update() {
     let world = World::new();
     let error = world
-        .update_from(
-            "deb http://deb.example.org/debian stable main\ndeb http://gone.example.org s main\n",
-        )
+        .update_from("deb http://deb.example.org/debian stable main\ndeb http://gone.example.org s main\n")
         .await
         .expect_err("gone");
     assert_eq!(error.kind(), ErrorKind::NotFound);
-    assert!(
-        error
-            .to_string()
-            .starts_with("fetch: http://gone.example.org/dists/s/Release: "),
-        "{error}"
-    );
-    let archive = world.update_from("deb http://deb.example.org/debian stable main contrib\ndeb-src http://gone.example.org s main\n").await.expect("read");
+    assert!(error.to_string().starts_with("fetch: http://gone.example.org/dists/s/Release: "), "{error}");
+    let archive = world
+        .update_from("deb http://deb.example.org/debian stable main contrib\ndeb-src http://gone.example.org s main\n")
+        .await
+        .expect("read");
     assert_eq!(
         archive.missing(),
         ["deb http://deb.example.org/debian/ stable main contrib: contrib/binary-amd64/Packages"]
@@ -528,33 +367,18 @@ async fn a_flat_repository() {
         Digest::of(&packages).hex(),
         packages.len()
     );
+    world.fetch.insert("http://flat.example.org/repo/Packages", packages);
     world
         .fetch
-        .insert("http://flat.example.org/repo/Packages", packages);
-    world.fetch.insert(
-        "http://flat.example.org/repo/InRelease",
-        world.key.clear_sign(&release, made()).expect("signed"),
-    );
-    world
-        .fetch
-        .insert("http://flat.example.org/repo/hello.deb", deb.bytes);
-    let archive = world
-        .update_from("deb http://flat.example.org/repo ./\n")
-        .await
-        .expect("read");
-    world
-        .client
-        .download(&archive.named("hello").next().expect("there"), &world.cx)
-        .await
-        .expect("verified");
+        .insert("http://flat.example.org/repo/InRelease", world.key.clear_sign(&release, made()).expect("signed"));
+    world.fetch.insert("http://flat.example.org/repo/hello.deb", deb.bytes);
+    let archive = world.update_from("deb http://flat.example.org/repo ./\n").await.expect("read");
+    world.client.download(&archive.named("hello").next().expect("there"), &world.cx).await.expect("verified");
 }
 
 #[tokio::test]
 async fn cancelling_stops_everything() {
     let world = World::new();
     world.cx.cancel();
-    assert_eq!(
-        world.update().await.expect_err("cancelled").kind(),
-        ErrorKind::Cancel
-    );
+    assert_eq!(world.update().await.expect_err("cancelled").kind(), ErrorKind::Cancel);
 }

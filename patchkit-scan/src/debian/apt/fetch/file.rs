@@ -37,8 +37,7 @@ impl Fetch for FileFetch {
         });
         let (file, length) = opened.await.map_err(on_url(url))?;
         let locate = on_url(url);
-        let chunks =
-            stream::unfold(Some(file), next_chunk).map(move |chunk| chunk.map_err(&locate));
+        let chunks = stream::unfold(Some(file), next_chunk).map(move |chunk| chunk.map_err(&locate));
         Ok(Body::new(Some(length), chunks.boxed()))
     }
 }
@@ -47,8 +46,7 @@ fn path_of(url: &Url) -> Result<PathBuf> {
     if url.scheme() != "file" {
         return Err(unsupported(url));
     }
-    url.to_file_path()
-        .map_err(|()| on_url(url)(Error::invalid("not the address of a file on this machine")))
+    url.to_file_path().map_err(|()| on_url(url)(Error::invalid("not the address of a file on this machine")))
 }
 
 async fn next_chunk(file: Option<File>) -> Option<(Result<Bytes>, Option<File>)> {
@@ -65,12 +63,8 @@ async fn next_chunk(file: Option<File>) -> Option<(Result<Bytes>, Option<File>)>
     }
 }
 
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> Result<T> {
-    let done = spawn_blocking(work)
-        .await
-        .map_err(|error| Error::unexpected(error.to_string()))?;
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T> {
+    let done = spawn_blocking(work).await.map_err(|error| Error::unexpected(error.to_string()))?;
     done.map_err(|error| {
         let kind = match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => ErrorKind::NotFound,

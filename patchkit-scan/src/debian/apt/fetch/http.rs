@@ -35,10 +35,7 @@ impl HttpFetch {
     /// # Errors
     /// `Invalid` for a certificate or proxy that cannot be read.
     pub fn new(options: &HttpOptions) -> Result<Self> {
-        Ok(Self {
-            client: options.client()?,
-            retries: Arc::new(options.retries()),
-        })
+        Ok(Self { client: options.client()?, retries: Arc::new(options.retries()) })
     }
 }
 
@@ -59,8 +56,7 @@ impl Fetch for HttpFetch {
         reading.connect().await.map_err(on_url(url))?;
         let length = reading.progress.length();
         let locate = on_url(url);
-        let chunks =
-            stream::unfold(Some(reading), next_chunk).map(move |chunk| chunk.map_err(&locate));
+        let chunks = stream::unfold(Some(reading), next_chunk).map(move |chunk| chunk.map_err(&locate));
         Ok(Body::new(length, chunks.boxed()))
     }
 }

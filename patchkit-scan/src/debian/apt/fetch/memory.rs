@@ -68,13 +68,7 @@ impl Fetch for MemoryFetch {
             shared.content.get(url.as_str()).cloned()
         });
         let bytes = found.ok_or_else(|| on_url(url)(Error::not_found("nothing is there")))?;
-        let pieces: Vec<_> = bytes
-            .chunks(64 << 10)
-            .map(|piece| Ok(bytes.slice_ref(piece)))
-            .collect();
-        Ok(Body::new(
-            Some(bytes.len() as u64),
-            stream::iter(pieces).boxed(),
-        ))
+        let pieces: Vec<_> = bytes.chunks(64 << 10).map(|piece| Ok(bytes.slice_ref(piece))).collect();
+        Ok(Body::new(Some(bytes.len() as u64), stream::iter(pieces).boxed()))
     }
 }

@@ -51,10 +51,7 @@ pub enum KeyFault {
 }
 
 pub(super) fn day(seconds: &i64) -> String {
-    jiff::Timestamp::from_second(*seconds).map_or_else(
-        |_| seconds.to_string(),
-        |time| time.strftime("%F").to_string(),
-    )
+    jiff::Timestamp::from_second(*seconds).map_or_else(|_| seconds.to_string(), |time| time.strftime("%F").to_string())
 }
 
 /// The moment that a signature was made and the moment that we look at it.
@@ -68,10 +65,7 @@ pub(super) struct Moment {
 
 impl Certificate {
     pub(super) fn new(key: SignedPublicKey, origin: &str) -> Self {
-        Self {
-            key,
-            origin: origin.to_owned(),
-        }
+        Self { key, origin: origin.to_owned() }
     }
 
     /// The primary key's fingerprint, upper-case hexadecimal.
@@ -84,8 +78,7 @@ impl Certificate {
     #[must_use]
     pub fn user_id(&self) -> String {
         let user = self.key.details.users.first();
-        user.map(|user| String::from_utf8_lossy(user.id.id()).into_owned())
-            .unwrap_or_default()
+        user.map(|user| String::from_utf8_lossy(user.id.id()).into_owned()).unwrap_or_default()
     }
 
     /// The file that the certificate came from.
@@ -95,11 +88,7 @@ impl Certificate {
     }
 
     pub(super) fn has_fingerprint(&self, wanted: &str) -> bool {
-        let subkeys = self
-            .key
-            .public_subkeys
-            .iter()
-            .map(|subkey| subkey.key.fingerprint());
+        let subkeys = self.key.public_subkeys.iter().map(|subkey| subkey.key.fingerprint());
         std::iter::once(self.key.fingerprint())
             .chain(subkeys)
             .any(|fingerprint| hex::encode(fingerprint.as_bytes()).eq_ignore_ascii_case(wanted))
@@ -112,74 +101,41 @@ impl Certificate {
             if fingerprints.is_empty() {
                 signature.issuer_key_id().iter().any(|id| **id == key.id())
             } else {
-                fingerprints
-                    .iter()
-                    .any(|fingerprint| fingerprint.as_bytes() == key.print())
+                fingerprints.iter().any(|fingerprint| fingerprint.as_bytes() == key.print())
             }
         };
         if names(&self.key.primary_key) {
-            return Some(Issuer {
-                certificate: self,
-                subkey: None,
-            });
+            return Some(Issuer { certificate: self, subkey: None });
         }
-        let subkey = self
-            .key
-            .public_subkeys
-            .iter()
-            .find(|subkey| names(&subkey.key))?;
-        Some(Issuer {
-            certificate: self,
-            subkey: Some(subkey),
-        })
+        let subkey = self.key.public_subkeys.iter().find(|subkey| names(&subkey.key))?;
+        Some(Issuer { certificate: self, subkey: Some(subkey) })
     }
 
     /// The newest valid self-signature made by now: a direct key signature or a user id's.
     fn self_signature(&self, moment: Moment) -> Option<&Signature> {
         let primary = &self.key.primary_key;
-        let direct = self
-            .key
-            .details
-            .direct_signatures
-            .iter()
-            .filter(|signature| {
-                signature.typ() == Some(SignatureType::Key)
-                    && eligible(signature, moment)
-                    && signature.verify_key(primary).is_ok()
-            });
+        let direct = self.key.details.direct_signatures.iter().filter(|signature| {
+            signature.typ() == Some(SignatureType::Key)
+                && eligible(signature, moment)
+                && signature.verify_key(primary).is_ok()
+        });
         let users = self.key.details.users.iter().flat_map(|user| {
             let signatures = user.signatures.iter().filter(|signature| {
                 signature.typ() != Some(SignatureType::CertRevocation)
-                    && signature
-                        .issuer_key_id()
-                        .iter()
-                        .all(|id| **id == primary.legacy_key_id())
+                    && signature.issuer_key_id().iter().all(|id| **id == primary.legacy_key_id())
                     && eligible(signature, moment)
             });
-            signatures.take(MAX_SELF_SIGNATURES).filter(|signature| {
-                signature
-                    .verify_certification(primary, Tag::UserId, &user.id)
-                    .is_ok()
-            })
+            signatures
+                .take(MAX_SELF_SIGNATURES)
+                .filter(|signature| signature.verify_certification(primary, Tag::UserId, &user.id).is_ok())
         });
-        direct
-            .take(MAX_SELF_SIGNATURES)
-            .chain(users)
-            .max_by_key(|signature| created(signature))
+        direct.take(MAX_SELF_SIGNATURES).chain(users).max_by_key(|signature| created(signature))
     }
 
     fn primary_fault(&self, moment: Moment) -> Option<KeyFault> {
         let primary = &self.key.primary_key;
-        let revoked = self
-            .key
-            .details
-            .revocation_signatures
-            .iter()
-            .take(MAX_SELF_SIGNATURES);
-        if revoked
-            .clone()
-            .any(|signature| signature.verify_key(primary).is_ok())
-        {
+        let revoked = self.key.details.revocation_signatures.iter().take(MAX_SELF_SIGNATURES);
+        if revoked.clone().any(|signature| signature.verify_key(primary).is_ok()) {
             return Some(KeyFault::Revoked);
         }
         let Some(binding) = self.self_signature(moment) else {
@@ -200,29 +156,23 @@ impl Issuer<'_> {
     /// The fingerprint of the very key that signed, upper-case hexadecimal.
     pub(super) fn fingerprint(&self) -> String {
         let primary = || self.certificate.fingerprint();
-        self.subkey.map_or_else(primary, |subkey| {
-            hex::encode_upper(subkey.key.fingerprint().as_bytes())
-        })
+        self.subkey.map_or_else(primary, |subkey| hex::encode_upper(subkey.key.fingerprint().as_bytes()))
     }
 
     /// Whether the arithmetic of the signature holds. Says nothing of what the key may do.
     pub(super) fn verifies(&self, signature: &Signature, data: &[u8]) -> bool {
         match self.subkey {
-            None => signature
-                .verify(&self.certificate.key.primary_key, data)
-                .is_ok(),
+            None => signature.verify(&self.certificate.key.primary_key, data).is_ok(),
             Some(subkey) => signature.verify(&subkey.key, data).is_ok(),
         }
     }
 
     /// Why the key could not sign at that moment, if it could not.
     pub(super) fn fault(&self, moment: Moment) -> Option<KeyFault> {
-        self.certificate
-            .primary_fault(moment)
-            .or_else(|| match self.subkey {
-                None => self.primary_signing_fault(moment),
-                Some(subkey) => subkey_fault(&self.certificate.key, subkey, moment),
-            })
+        self.certificate.primary_fault(moment).or_else(|| match self.subkey {
+            None => self.primary_signing_fault(moment),
+            Some(subkey) => subkey_fault(&self.certificate.key, subkey, moment),
+        })
     }
 
     fn primary_signing_fault(&self, moment: Moment) -> Option<KeyFault> {
@@ -235,66 +185,37 @@ impl Issuer<'_> {
     }
 }
 
-fn subkey_fault(
-    certificate: &SignedPublicKey,
-    subkey: &SignedPublicSubKey,
-    moment: Moment,
-) -> Option<KeyFault> {
+fn subkey_fault(certificate: &SignedPublicKey, subkey: &SignedPublicSubKey, moment: Moment) -> Option<KeyFault> {
     let primary = &certificate.primary_key;
-    let of_type = |typ| {
-        subkey
-            .signatures
-            .iter()
-            .filter(move |signature| signature.typ() == Some(typ))
-            .take(MAX_SELF_SIGNATURES)
-    };
-    let holds = |signature: &&Signature| {
-        signature
-            .verify_subkey_binding(primary, &subkey.key)
-            .is_ok()
-    };
+    let of_type =
+        |typ| subkey.signatures.iter().filter(move |signature| signature.typ() == Some(typ)).take(MAX_SELF_SIGNATURES);
+    let holds = |signature: &&Signature| signature.verify_subkey_binding(primary, &subkey.key).is_ok();
     if of_type(SignatureType::SubkeyRevocation).any(|signature| holds(&signature)) {
         return Some(KeyFault::Revoked);
     }
-    let bindings =
-        of_type(SignatureType::SubkeyBinding).filter(|signature| eligible(signature, moment));
-    let Some(binding) = bindings
-        .filter(holds)
-        .max_by_key(|signature| created(signature))
-    else {
+    let bindings = of_type(SignatureType::SubkeyBinding).filter(|signature| eligible(signature, moment));
+    let Some(binding) = bindings.filter(holds).max_by_key(|signature| created(signature)) else {
         return Some(KeyFault::Unbound);
     };
     if may_sign(binding) != Some(true) {
         return Some(KeyFault::NotForSigning);
     }
     // Without its own consent, somebody else's signing key could be claimed as a subkey (RFC 9580 section 5.2.1.9).
-    let consents = |back: &Signature| {
-        strong(back)
-            && back
-                .verify_primary_key_binding(&subkey.key, primary)
-                .is_ok()
-    };
+    let consents = |back: &Signature| strong(back) && back.verify_primary_key_binding(&subkey.key, primary).is_ok();
     if !binding.embedded_signature().is_some_and(consents) {
         return Some(KeyFault::Unbound);
     }
-    lifetime_fault(
-        i64::from(subkey.key.created_at().as_secs()),
-        binding,
-        moment,
-    )
-    .or_else(|| weakness(subkey.key.public_params()))
+    lifetime_fault(i64::from(subkey.key.created_at().as_secs()), binding, moment)
+        .or_else(|| weakness(subkey.key.public_params()))
 }
 
 fn lifetime_fault(made: i64, binding: &Signature, moment: Moment) -> Option<KeyFault> {
     if moment.signed < made {
         return Some(KeyFault::NotYet { at: made });
     }
-    let lifetime = binding
-        .key_expiration_time()
-        .map_or(0, |lifetime| i64::from(lifetime.as_secs()));
+    let lifetime = binding.key_expiration_time().map_or(0, |lifetime| i64::from(lifetime.as_secs()));
     let at = made + lifetime;
-    let over =
-        lifetime != 0 && (moment.signed >= at || (!moment.accept_expired && moment.now >= at));
+    let over = lifetime != 0 && (moment.signed >= at || (!moment.accept_expired && moment.now >= at));
     over.then_some(KeyFault::Expired { at })
 }
 
@@ -311,19 +232,14 @@ pub(super) fn created(signature: &Signature) -> Option<i64> {
 }
 
 pub(super) fn expired(signature: &Signature, at: i64) -> bool {
-    let lifetime = signature
-        .signature_expiration_time()
-        .map_or(0, |lifetime| i64::from(lifetime.as_secs()));
+    let lifetime = signature.signature_expiration_time().map_or(0, |lifetime| i64::from(lifetime.as_secs()));
     lifetime != 0 && created(signature).is_none_or(|made| at >= made + lifetime)
 }
 
 /// Whether the hash is one that collisions are not known for.
 pub(super) fn strong(signature: &Signature) -> bool {
     use HashAlgorithm::{Sha3_256, Sha3_512, Sha224, Sha256, Sha384, Sha512};
-    matches!(
-        signature.hash_alg(),
-        Some(Sha224 | Sha256 | Sha384 | Sha512 | Sha3_256 | Sha3_512)
-    )
+    matches!(signature.hash_alg(), Some(Sha224 | Sha256 | Sha384 | Sha512 | Sha3_256 | Sha3_512))
 }
 
 /// The signing flag of a self-signature; `None` where it has no key flags at all.
@@ -337,9 +253,7 @@ fn may_sign(binding: &Signature) -> Option<bool> {
 
 fn weakness(params: &PublicParams) -> Option<KeyFault> {
     match params {
-        PublicParams::RSA(rsa) if rsa_bits(rsa) < MIN_RSA_BITS => {
-            Some(KeyFault::Weak("RSA with less than 2048 bits"))
-        }
+        PublicParams::RSA(rsa) if rsa_bits(rsa) < MIN_RSA_BITS => Some(KeyFault::Weak("RSA with less than 2048 bits")),
         PublicParams::DSA(_) => Some(KeyFault::Weak("DSA")),
         _ => None,
     }

@@ -50,20 +50,13 @@ pub struct ClearSignError {
 /// # Errors
 /// [`ClearSignError`] with the line at fault.
 pub fn split_clear_signed(document: &[u8]) -> Result<ClearSigned<'_>, ClearSignError> {
-    let mut lines = Lines {
-        rest: document,
-        offset: 0,
-        number: 0,
-    };
+    let mut lines = Lines { rest: document, offset: 0, number: 0 };
     read_header(&mut lines)?;
     let text = read_text(&mut lines)?;
     let start = lines.offset - lines.last_length(document);
     let end = read_signature(&mut lines)?;
     expect_end(lines)?;
-    Ok(ClearSigned {
-        text,
-        signature: &document[start..end],
-    })
+    Ok(ClearSigned { text, signature: &document[start..end] })
 }
 
 fn read_header(lines: &mut Lines<'_>) -> Result<(), ClearSignError> {
@@ -130,9 +123,7 @@ fn expect_end(mut lines: Lines<'_>) -> Result<(), ClearSignError> {
 
 /// White space that the framework does not sign (RFC 9580 section 7.2).
 fn trim_end(line: &[u8]) -> &[u8] {
-    let kept = line
-        .iter()
-        .rposition(|byte| !matches!(byte, b' ' | b'\t' | b'\r'));
+    let kept = line.iter().rposition(|byte| !matches!(byte, b' ' | b'\t' | b'\r'));
     &line[..kept.map_or(0, |last| last + 1)]
 }
 
@@ -165,9 +156,6 @@ impl<'a> Lines<'a> {
     }
 
     fn fault<T>(&self, reason: &'static str) -> Result<T, ClearSignError> {
-        Err(ClearSignError {
-            line: self.number.max(1),
-            reason,
-        })
+        Err(ClearSignError { line: self.number.max(1), reason })
     }
 }

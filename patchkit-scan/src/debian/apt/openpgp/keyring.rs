@@ -44,11 +44,7 @@ pub enum KeyringError {
 }
 
 fn reasons(skipped: &[String]) -> String {
-    if skipped.is_empty() {
-        String::new()
-    } else {
-        format!(" ({})", skipped.join("; "))
-    }
+    if skipped.is_empty() { String::new() } else { format!(" ({})", skipped.join("; ")) }
 }
 
 impl Keyring {
@@ -65,15 +61,11 @@ impl Keyring {
     /// [`KeyringError`] naming `file`.
     pub fn parse(file: &str, bytes: &[u8]) -> Result<Self, KeyringError> {
         if bytes.get(8..12) == Some(b"KBXf") {
-            return Err(KeyringError::Keybox {
-                file: file.to_owned(),
-            });
+            return Err(KeyringError::Keybox { file: file.to_owned() });
         }
         let mut found = Found::default();
         match std::str::from_utf8(bytes) {
-            Ok(text) if text.contains(ARMOUR_BEGIN) => {
-                armoured_blocks(text).for_each(|block| found.read_armour(block))
-            }
+            Ok(text) if text.contains(ARMOUR_BEGIN) => armoured_blocks(text).for_each(|block| found.read_armour(block)),
             _ => found.read(SignedPublicKey::from_bytes_many(BufReader::new(bytes))),
         }
         found.into_keyring(file)
@@ -89,11 +81,7 @@ impl Keyring {
     /// Only the certificates that have one of these fingerprints (primary key or subkey, hexadecimal, any case).
     #[must_use]
     pub fn restricted_to(mut self, fingerprints: &[String]) -> Self {
-        self.certificates.retain(|certificate| {
-            fingerprints
-                .iter()
-                .any(|wanted| certificate.has_fingerprint(wanted))
-        });
+        self.certificates.retain(|certificate| fingerprints.iter().any(|wanted| certificate.has_fingerprint(wanted)));
         self
     }
 
@@ -115,9 +103,7 @@ fn armoured_blocks(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
         let block = &rest[rest.find(ARMOUR_BEGIN)?..];
-        let end = block
-            .find(ARMOUR_END)
-            .map_or(block.len(), |at| at + ARMOUR_END.len());
+        let end = block.find(ARMOUR_END).map_or(block.len(), |at| at + ARMOUR_END.len());
         rest = &block[end..];
         Some(&block[..end])
     })
@@ -129,21 +115,16 @@ struct Found {
     skipped: Vec<String>,
 }
 
-type Parsed<'a> =
-    pgp::errors::Result<Box<dyn Iterator<Item = pgp::errors::Result<SignedPublicKey>> + 'a>>;
+type Parsed<'a> = pgp::errors::Result<Box<dyn Iterator<Item = pgp::errors::Result<SignedPublicKey>> + 'a>>;
 
 impl Found {
     fn read_armour(&mut self, block: &str) {
-        self.read(
-            SignedPublicKey::from_armor_many_buf(block.as_bytes()).map(|(keys, _headers)| keys),
-        );
+        self.read(SignedPublicKey::from_armor_many_buf(block.as_bytes()).map(|(keys, _headers)| keys));
     }
 
     fn read(&mut self, parsed: Parsed<'_>) {
         match parsed {
-            Ok(keys) => keys
-                .take(MAX_CERTIFICATES + 1)
-                .for_each(|key| self.keep(key)),
+            Ok(keys) => keys.take(MAX_CERTIFICATES + 1).for_each(|key| self.keep(key)),
             Err(error) => self.skipped.push(error.to_string()),
         }
     }
@@ -157,24 +138,15 @@ impl Found {
 
     fn into_keyring(self, file: &str) -> Result<Keyring, KeyringError> {
         if self.keys.len() > MAX_CERTIFICATES {
-            return Err(KeyringError::TooMany {
-                file: file.to_owned(),
-            });
+            return Err(KeyringError::TooMany { file: file.to_owned() });
         }
         if self.keys.is_empty() {
-            return Err(KeyringError::Empty {
-                file: file.to_owned(),
-                skipped: self.skipped,
-            });
+            return Err(KeyringError::Empty { file: file.to_owned(), skipped: self.skipped });
         }
         for reason in &self.skipped {
             tracing::warn!(file, reason, "left a certificate out");
         }
-        let certificates = self
-            .keys
-            .into_iter()
-            .map(|key| Certificate::new(key, file))
-            .collect();
+        let certificates = self.keys.into_iter().map(|key| Certificate::new(key, file)).collect();
         Ok(Keyring { certificates })
     }
 }

@@ -12,9 +12,7 @@ mod verify;
 pub use certificate::{Certificate, KeyFault};
 pub use clearsign::{ClearSignError, ClearSigned, split_clear_signed};
 pub use keyring::{Keyring, KeyringError};
-pub use verify::{
-    Policy, SignatureFault, Signer, VerifyError, verify_clear_signed, verify_detached,
-};
+pub use verify::{Policy, SignatureFault, Signer, VerifyError, verify_clear_signed, verify_detached};
 
 #[cfg(test)]
 mod tests;

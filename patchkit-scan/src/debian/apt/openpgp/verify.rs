@@ -33,10 +33,7 @@ impl Policy {
     /// The rules for an archive that is alive: keys must be valid now and when they signed.
     #[must_use]
     pub fn at(now: Timestamp) -> Self {
-        Self {
-            now,
-            accept_expired: false,
-        }
+        Self { now, accept_expired: false }
     }
 
     /// Accepts what a key signed during its lifetime even where it has expired since, for archives that are frozen
@@ -141,11 +138,8 @@ pub enum VerifyError {
 }
 
 fn refusal(faults: &[SignatureFault], trusted: &[String]) -> String {
-    let trusted = if trusted.is_empty() {
-        "no key is trusted".to_owned()
-    } else {
-        format!("trusted: {}", trusted.join(", "))
-    };
+    let trusted =
+        if trusted.is_empty() { "no key is trusted".to_owned() } else { format!("trusted: {}", trusted.join(", ")) };
     if faults.is_empty() {
         return format!("no signature ({trusted})");
     }
@@ -163,12 +157,7 @@ pub fn verify_clear_signed(
     policy: Policy,
 ) -> Result<(String, Vec<Signer>), VerifyError> {
     let parts = split_clear_signed(document)?;
-    let signers = verify(
-        &parts.canonical(),
-        &signatures(parts.signature)?,
-        keyring,
-        policy,
-    )?;
+    let signers = verify(&parts.canonical(), &signatures(parts.signature)?, keyring, policy)?;
     let text = String::from_utf8(parts.text).map_err(|_| VerifyError::Text)?;
     Ok((text, signers))
 }
@@ -201,14 +190,9 @@ fn verify(
             Err(fault) => faults.push(fault),
         }
     }
-    let spoiled = faults
-        .iter()
-        .any(|fault| matches!(fault, SignatureFault::Bad { .. }));
+    let spoiled = faults.iter().any(|fault| matches!(fault, SignatureFault::Bad { .. }));
     if good.is_empty() || spoiled {
-        return Err(VerifyError::Refused {
-            faults,
-            trusted: origins(keyring),
-        });
+        return Err(VerifyError::Refused { faults, trusted: origins(keyring) });
     }
     for fault in &faults {
         tracing::debug!(%fault, "a further signature does not count");
@@ -216,30 +200,15 @@ fn verify(
     Ok(good)
 }
 
-fn check(
-    signature: &Signature,
-    data: &[u8],
-    keyring: &Keyring,
-    policy: Policy,
-) -> Result<Signer, SignatureFault> {
+fn check(signature: &Signature, data: &[u8], keyring: &Keyring, policy: Policy) -> Result<Signer, SignatureFault> {
     let key = issuer_id(signature);
     reject_weak(signature, &key)?;
-    if !matches!(
-        signature.typ(),
-        Some(SignatureType::Binary | SignatureType::Text)
-    ) {
+    if !matches!(signature.typ(), Some(SignatureType::Binary | SignatureType::Text)) {
         return Err(SignatureFault::WrongType { key });
     }
-    let issuers: Vec<_> = keyring
-        .certificates()
-        .iter()
-        .filter_map(|certificate| certificate.issuer_of(signature))
-        .collect();
-    let Some(issuer) = issuers
-        .iter()
-        .find(|issuer| issuer.verifies(signature, data))
-        .or(issuers.first())
-    else {
+    let issuers: Vec<_> =
+        keyring.certificates().iter().filter_map(|certificate| certificate.issuer_of(signature)).collect();
+    let Some(issuer) = issuers.iter().find(|issuer| issuer.verifies(signature, data)).or(issuers.first()) else {
         return Err(SignatureFault::Untrusted { key });
     };
     check_issuer(signature, issuer, data, policy)
@@ -264,21 +233,12 @@ fn check_issuer(
     if expired(signature, now) && !policy.accept_expired {
         return Err(SignatureFault::Expired { key });
     }
-    if let Some(fault) = issuer.fault(Moment {
-        signed,
-        now,
-        accept_expired: policy.accept_expired,
-    }) {
+    if let Some(fault) = issuer.fault(Moment { signed, now, accept_expired: policy.accept_expired }) {
         return Err(SignatureFault::Key { key, origin, fault });
     }
     let certificate = issuer.certificate;
     let created = Timestamp::from_second(signed).unwrap_or(policy.now);
-    Ok(Signer {
-        certificate: certificate.fingerprint(),
-        key,
-        user_id: certificate.user_id(),
-        created,
-    })
+    Ok(Signer { certificate: certificate.fingerprint(), key, user_id: certificate.user_id(), created })
 }
 
 fn reject_weak(signature: &Signature, key: &str) -> Result<(), SignatureFault> {
@@ -287,34 +247,18 @@ fn reject_weak(signature: &Signature, key: &str) -> Result<(), SignatureFault> {
         (SignatureVersion::V4 | SignatureVersion::V6, Some(hash)) => hash.to_string(),
         (version, _) => format!("signature format {version:?}"),
     };
-    Err(SignatureFault::Weak {
-        key: key.to_owned(),
-        what,
-    })
+    Err(SignatureFault::Weak { key: key.to_owned(), what })
 }
 
 fn issuer_id(signature: &Signature) -> String {
-    let fingerprint = signature
-        .issuer_fingerprint()
-        .first()
-        .map(|fingerprint| hex::encode_upper(fingerprint.as_bytes()));
-    let key_id = || {
-        signature
-            .issuer_key_id()
-            .first()
-            .map(|id| id.to_string().to_ascii_uppercase())
-    };
-    fingerprint
-        .or_else(key_id)
-        .unwrap_or_else(|| "(not named)".to_owned())
+    let fingerprint =
+        signature.issuer_fingerprint().first().map(|fingerprint| hex::encode_upper(fingerprint.as_bytes()));
+    let key_id = || signature.issuer_key_id().first().map(|id| id.to_string().to_ascii_uppercase());
+    fingerprint.or_else(key_id).unwrap_or_else(|| "(not named)".to_owned())
 }
 
 fn origins(keyring: &Keyring) -> Vec<String> {
-    let mut files: Vec<_> = keyring
-        .certificates()
-        .iter()
-        .map(|certificate| certificate.origin().to_owned())
-        .collect();
+    let mut files: Vec<_> = keyring.certificates().iter().map(|certificate| certificate.origin().to_owned()).collect();
     files.sort();
     files.dedup();
     files
@@ -326,17 +270,11 @@ fn signatures(block: &[u8]) -> Result<Vec<Signature>, VerifyError> {
         return Err(malformed("more than 1 MiB"));
     }
     let armoured = block.trim_ascii_start().starts_with(b"-----BEGIN");
-    let binary = if armoured {
-        dearmour(block)?
-    } else {
-        block.to_vec()
-    };
+    let binary = if armoured { dearmour(block)? } else { block.to_vec() };
     let mut signatures = Vec::new();
     for packet in PacketParser::new(binary.as_slice()) {
         match packet {
-            Ok(Packet::Signature(signature)) if signatures.len() < MAX_SIGNATURES => {
-                signatures.push(signature)
-            }
+            Ok(Packet::Signature(signature)) if signatures.len() < MAX_SIGNATURES => signatures.push(signature),
             Ok(Packet::Signature(_)) => {
                 return Err(malformed(format!("more than {MAX_SIGNATURES} signatures")));
             }
@@ -348,8 +286,7 @@ fn signatures(block: &[u8]) -> Result<Vec<Signature>, VerifyError> {
 }
 
 fn dearmour(block: &[u8]) -> Result<Vec<u8>, VerifyError> {
-    let mut reader =
-        Dearmor::with_options(block, DearmorOptions::new().set_limit(MAX_SIGNATURE_BYTES));
+    let mut reader = Dearmor::with_options(block, DearmorOptions::new().set_limit(MAX_SIGNATURE_BYTES));
     reader.read_header().map_err(malformed)?;
     if reader.typ != Some(BlockType::Signature) {
         return Err(malformed("not a signature block"));

@@ -75,12 +75,7 @@ impl Part {
     fn takes(&self, next: char) -> bool {
         match self {
             Self::Any => false,
-            Self::Class(ranges, wanted) => {
-                ranges
-                    .iter()
-                    .any(|(low, high)| (*low..=*high).contains(&next))
-                    == *wanted
-            }
+            Self::Class(ranges, wanted) => ranges.iter().any(|(low, high)| (*low..=*high).contains(&next)) == *wanted,
             Self::Literal(literal) => *literal == next,
             Self::One => true,
         }
@@ -92,11 +87,7 @@ fn class(text: &str) -> Option<(Part, &str)> {
     let negated = text.starts_with(['!', '^']);
     let inside = if negated { &text[1..] } else { text };
     // A bracket right at the start belongs to the class.
-    let end = inside
-        .char_indices()
-        .skip(1)
-        .find(|(_, character)| *character == ']')?
-        .0;
+    let end = inside.char_indices().skip(1).find(|(_, character)| *character == ']')?.0;
     let mut ranges = Vec::new();
     let characters: Vec<char> = inside[..end].chars().collect();
     let mut rest = characters.as_slice();

@@ -12,8 +12,7 @@ pub(super) fn compressed(compression: Compression, bytes: &[u8]) -> io::Result<V
     match compression {
         Compression::None => Ok(bytes.to_vec()),
         Compression::Gzip => {
-            let mut encoder =
-                flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
             encoder.write_all(bytes)?;
             encoder.finish()
         }
@@ -23,10 +22,9 @@ pub(super) fn compressed(compression: Compression, bytes: &[u8]) -> io::Result<V
             encoder.finish()
         }
         Compression::Zstd => zstd::stream::encode_all(bytes, 3),
-        Compression::Bzip2 | Compression::Lzma => Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            format!("{compression} is only read, not written"),
-        )),
+        Compression::Bzip2 | Compression::Lzma => {
+            Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{compression} is only read, not written")))
+        }
     }
 }
 

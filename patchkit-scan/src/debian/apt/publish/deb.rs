@@ -54,10 +54,7 @@ impl DebFile {
     /// `name_version_architecture.deb`, the epoch left out.
     #[must_use]
     pub fn file_name(&self) -> String {
-        let version = self
-            .version
-            .split_once(':')
-            .map_or(self.version.as_str(), |(_, version)| version);
+        let version = self.version.split_once(':').map_or(self.version.as_str(), |(_, version)| version);
         format!("{}_{version}_{}.deb", self.name, self.architecture)
     }
 }
@@ -73,13 +70,9 @@ impl DebBuilder {
             time: 0,
             compression: Compression::Xz,
         };
-        let builder = builder
-            .with_field("Package", name)
-            .with_field("Version", version)
-            .with_field("Architecture", architecture);
-        builder
-            .with_field("Maintainer", "Nobody <nobody@example.org>")
-            .with_field("Description", name)
+        let builder =
+            builder.with_field("Package", name).with_field("Version", version).with_field("Architecture", architecture);
+        builder.with_field("Maintainer", "Nobody <nobody@example.org>").with_field("Description", name)
     }
 
     /// Sets a control field, in place of an earlier value.
@@ -102,16 +95,14 @@ impl DebBuilder {
     /// Adds a file under its path relative to the root: `usr/bin/hello`.
     #[must_use]
     pub fn with_file(mut self, path: &str, mode: u32, content: impl Into<Vec<u8>>) -> Self {
-        self.data
-            .insert(path.to_owned(), Content::File(mode, content.into()));
+        self.data.insert(path.to_owned(), Content::File(mode, content.into()));
         self
     }
 
     /// Adds a symbolic link.
     #[must_use]
     pub fn with_symlink(mut self, path: &str, target: &str) -> Self {
-        self.data
-            .insert(path.to_owned(), Content::Link(target.to_owned()));
+        self.data.insert(path.to_owned(), Content::Link(target.to_owned()));
         self
     }
 
@@ -125,19 +116,13 @@ impl DebBuilder {
     /// The time that every file bears; 1970 where it is not set.
     #[must_use]
     pub fn with_time(self, time: Timestamp) -> Self {
-        Self {
-            time: u64::try_from(time.as_second()).unwrap_or(0),
-            ..self
-        }
+        Self { time: u64::try_from(time.as_second()).unwrap_or(0), ..self }
     }
 
     /// The compression of both members.
     #[must_use]
     pub fn with_compression(self, compression: Compression) -> Self {
-        Self {
-            compression,
-            ..self
-        }
+        Self { compression, ..self }
     }
 
     /// Builds the package. `md5sums` is added, as most packages have it.
@@ -145,16 +130,10 @@ impl DebBuilder {
     /// # Errors
     /// `InvalidInput` for paths that tar cannot hold, and for compressions that cannot be written.
     pub fn build(mut self) -> io::Result<DebFile> {
-        let control: String = self
-            .fields
-            .iter()
-            .map(|(name, value)| format!("{name}: {value}\n"))
-            .collect();
+        let control: String = self.fields.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
         let sums = self.md5sums();
-        self.control
-            .insert("md5sums".to_owned(), (0o644, sums.into_bytes()));
-        self.control
-            .insert("control".to_owned(), (0o644, control.clone().into_bytes()));
+        self.control.insert("md5sums".to_owned(), (0o644, sums.into_bytes()));
+        self.control.insert("control".to_owned(), (0o644, control.clone().into_bytes()));
 
         let mut bytes = b"!<arch>\n".to_vec();
         let extension = self.compression.extension();
@@ -172,11 +151,7 @@ impl DebBuilder {
             &compressed(self.compression, &self.data_tar()?)?,
         )?;
         let field = |wanted: &str| {
-            self.fields
-                .iter()
-                .find(|(name, _)| name == wanted)
-                .map(|(_, value)| value.clone())
-                .unwrap_or_default()
+            self.fields.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone()).unwrap_or_default()
         };
         Ok(DebFile {
             control,
@@ -189,15 +164,10 @@ impl DebBuilder {
 
     fn md5sums(&self) -> String {
         use md5::{Digest, Md5};
-        let files = self
-            .data
-            .iter()
-            .filter_map(|(path, content)| match content {
-                Content::File(_, bytes) => {
-                    Some(format!("{}  {path}\n", hex::encode(Md5::digest(bytes))))
-                }
-                _ => None,
-            });
+        let files = self.data.iter().filter_map(|(path, content)| match content {
+            Content::File(_, bytes) => Some(format!("{}  {path}\n", hex::encode(Md5::digest(bytes)))),
+            _ => None,
+        });
         files.collect()
     }
 
@@ -205,11 +175,7 @@ impl DebBuilder {
         let mut tar = tar::Builder::new(Vec::new());
         self.append(&mut tar, "./", &Content::Folder)?;
         for (name, (mode, bytes)) in &self.control {
-            self.append(
-                &mut tar,
-                &format!("./{name}"),
-                &Content::File(*mode, bytes.clone()),
-            )?;
+            self.append(&mut tar, &format!("./{name}"), &Content::File(*mode, bytes.clone()))?;
         }
         tar.into_inner()
     }
@@ -218,31 +184,20 @@ impl DebBuilder {
         let mut entries = self.data.clone();
         for path in self.data.keys() {
             for (at, _) in path.match_indices('/') {
-                entries
-                    .entry(path[..at].to_owned())
-                    .or_insert(Content::Folder);
+                entries.entry(path[..at].to_owned()).or_insert(Content::Folder);
             }
         }
         let mut tar = tar::Builder::new(Vec::new());
         self.append(&mut tar, "./", &Content::Folder)?;
         for (path, content) in &entries {
-            let slash = if matches!(content, Content::Folder) {
-                "/"
-            } else {
-                ""
-            };
+            let slash = if matches!(content, Content::Folder) { "/" } else { "" };
             self.append(&mut tar, &format!("./{path}{slash}"), content)?;
         }
         tar.into_inner()
     }
 
     /// Appends an entry under exactly this name, as dpkg-deb writes it.
-    fn append(
-        &self,
-        tar: &mut tar::Builder<Vec<u8>>,
-        name: &str,
-        content: &Content,
-    ) -> io::Result<()> {
+    fn append(&self, tar: &mut tar::Builder<Vec<u8>>, name: &str, content: &Content) -> io::Result<()> {
         let mut header = Header::new_gnu();
         header.set_mtime(self.time);
         header.set_username("root")?;
@@ -270,10 +225,7 @@ impl DebBuilder {
 fn set_name(header: &mut Header, name: &str) -> io::Result<()> {
     let field = &mut header.as_old_mut().name;
     if name.len() >= field.len() {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            format!("{name}: longer than tar's 99 bytes"),
-        ));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{name}: longer than tar's 99 bytes")));
     }
     field[..name.len()].copy_from_slice(name.as_bytes());
     Ok(())
@@ -281,14 +233,7 @@ fn set_name(header: &mut Header, name: &str) -> io::Result<()> {
 
 /// Appends a member of the `ar` format (ar(5)), padded to an even length.
 fn member(archive: &mut Vec<u8>, name: &str, time: u64, bytes: &[u8]) -> io::Result<()> {
-    writeln!(
-        archive,
-        "{name:<16}{time:<12}{:<6}{:<6}{:<8}{:<10}`",
-        0,
-        0,
-        100_644,
-        bytes.len()
-    )?;
+    writeln!(archive, "{name:<16}{time:<12}{:<6}{:<6}{:<8}{:<10}`", 0, 0, 100_644, bytes.len())?;
     archive.extend_from_slice(bytes);
     if bytes.len() % 2 == 1 {
         archive.push(b'\n');

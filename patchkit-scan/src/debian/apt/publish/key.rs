@@ -5,13 +5,9 @@ use std::fmt;
 use jiff::Timestamp;
 use pgp::{
     composed::{
-        ArmorOptions, CleartextSignedMessage, KeyType, SecretKeyParamsBuilder, SignedKeyDetails,
-        SignedSecretKey,
+        ArmorOptions, CleartextSignedMessage, KeyType, SecretKeyParamsBuilder, SignedKeyDetails, SignedSecretKey,
     },
-    packet::{
-        KeyFlags, PacketTrait, Signature, SignatureConfig, SignatureType, Subpacket, SubpacketData,
-        UserId,
-    },
+    packet::{KeyFlags, PacketTrait, Signature, SignatureConfig, SignatureType, Subpacket, SubpacketData, UserId},
     ser::Serialize,
     types::{Duration, KeyDetails, Password},
 };
@@ -40,9 +36,7 @@ impl From<pgp::errors::Error> for KeyError {
 
 impl fmt::Debug for ArchiveKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("ArchiveKey")
-            .field(&self.fingerprint())
-            .finish()
+        f.debug_tuple("ArchiveKey").field(&self.fingerprint()).finish()
     }
 }
 
@@ -59,11 +53,7 @@ impl ArchiveKey {
     ///
     /// # Errors
     /// [`KeyError`] for a time outside 1970 to 2106.
-    pub fn generate_for(
-        user_id: &str,
-        created: Timestamp,
-        lifetime: u32,
-    ) -> Result<Self, KeyError> {
+    pub fn generate_for(user_id: &str, created: Timestamp, lifetime: u32) -> Result<Self, KeyError> {
         let created_at = packet_time(created)?;
         let params = SecretKeyParamsBuilder::default()
             .key_type(KeyType::Ed25519Legacy)
@@ -76,12 +66,7 @@ impl ArchiveKey {
         let mut secret = params.generate(OsRng)?;
         // The builder dates its own signature now and knows no lifetime: the user id is bound again, as we want it.
         let binding = bind_user(&secret, user_id, created, lifetime)?;
-        secret.details = SignedKeyDetails::new(
-            vec![],
-            vec![],
-            vec![user(user_id)?.into_signed(binding)],
-            vec![],
-        );
+        secret.details = SignedKeyDetails::new(vec![], vec![], vec![user(user_id)?.into_signed(binding)], vec![]);
         Ok(Self { secret })
     }
 
@@ -104,10 +89,7 @@ impl ArchiveKey {
     /// # Errors
     /// [`KeyError`] when encoding fails.
     pub fn public_armour(&self) -> Result<String, KeyError> {
-        Ok(self
-            .secret
-            .to_public_key()
-            .to_armored_string(ArmorOptions::default())?)
+        Ok(self.secret.to_public_key().to_armored_string(ArmorOptions::default())?)
     }
 
     /// Clear-signs a text, as `InRelease` is.
@@ -116,19 +98,10 @@ impl ArchiveKey {
     /// [`KeyError`] when signing fails.
     pub fn clear_sign(&self, text: &str, at: Timestamp) -> Result<String, KeyError> {
         // The framework signs neither the last line ending, which the document then adds, nor white space before one.
-        let lines: Vec<_> = text
-            .strip_suffix('\n')
-            .unwrap_or(text)
-            .split('\n')
-            .map(str::trim_ascii_end)
-            .collect();
+        let lines: Vec<_> = text.strip_suffix('\n').unwrap_or(text).split('\n').map(str::trim_ascii_end).collect();
         let config = self.document_config(SignatureType::Text, at)?;
-        let message = CleartextSignedMessage::new(
-            &lines.join("\n"),
-            config,
-            &self.secret.primary_key,
-            &Password::empty(),
-        )?;
+        let message =
+            CleartextSignedMessage::new(&lines.join("\n"), config, &self.secret.primary_key, &Password::empty())?;
         Ok(message.to_armored_string(ArmorOptions::default())?)
     }
 
@@ -144,11 +117,7 @@ impl ArchiveKey {
         Ok(packet)
     }
 
-    fn document_config(
-        &self,
-        typ: SignatureType,
-        at: Timestamp,
-    ) -> Result<SignatureConfig, KeyError> {
+    fn document_config(&self, typ: SignatureType, at: Timestamp) -> Result<SignatureConfig, KeyError> {
         let mut config = SignatureConfig::from_key(OsRng, &self.secret.primary_key, typ)?;
         config.hashed_subpackets = origin_subpackets(&self.secret, at)?;
         Ok(config)
@@ -167,9 +136,7 @@ fn bind_user(
     flags.set_sign(true);
     let mut config = SignatureConfig::from_key(OsRng, key, SignatureType::CertPositive)?;
     config.hashed_subpackets = origin_subpackets(secret, created)?;
-    config
-        .hashed_subpackets
-        .push(Subpacket::regular(SubpacketData::KeyFlags(flags))?);
+    config.hashed_subpackets.push(Subpacket::regular(SubpacketData::KeyFlags(flags))?);
     if lifetime > 0 {
         let lifetime = SubpacketData::KeyExpirationTime(Duration::from_secs(lifetime));
         config.hashed_subpackets.push(Subpacket::regular(lifetime)?);
@@ -179,10 +146,7 @@ fn bind_user(
 }
 
 fn user(user_id: &str) -> Result<UserId, KeyError> {
-    Ok(UserId::from_str(
-        pgp::types::PacketHeaderVersion::New,
-        user_id,
-    )?)
+    Ok(UserId::from_str(pgp::types::PacketHeaderVersion::New, user_id)?)
 }
 
 fn origin_subpackets(secret: &SignedSecretKey, at: Timestamp) -> Result<Vec<Subpacket>, KeyError> {
@@ -194,7 +158,6 @@ fn origin_subpackets(secret: &SignedSecretKey, at: Timestamp) -> Result<Vec<Subp
 }
 
 fn packet_time(time: Timestamp) -> Result<pgp::types::Timestamp, KeyError> {
-    let seconds = u32::try_from(time.as_second())
-        .map_err(|_| KeyError(format!("{time} is outside 1970 to 2106")))?;
+    let seconds = u32::try_from(time.as_second()).map_err(|_| KeyError(format!("{time} is outside 1970 to 2106")))?;
     Ok(pgp::types::Timestamp::from_secs(seconds))
 }

@@ -65,10 +65,7 @@ impl ArchiveBuilder {
     /// Says until when the archive may be used.
     #[must_use]
     pub fn with_valid_until(self, until: Timestamp) -> Self {
-        Self {
-            valid_until: Some(until),
-            ..self
-        }
+        Self { valid_until: Some(until), ..self }
     }
 
     /// Whether indexes can be fetched by their hash.
@@ -87,10 +84,7 @@ impl ArchiveBuilder {
     /// The compressions that indexes come in.
     #[must_use]
     pub fn with_compressions(self, compressions: impl Into<Vec<Compression>>) -> Self {
-        Self {
-            compressions: compressions.into(),
-            ..self
-        }
+        Self { compressions: compressions.into(), ..self }
     }
 
     /// Adds a package.
@@ -115,24 +109,12 @@ impl ArchiveBuilder {
         for (path, bytes) in indexes {
             if self.by_hash {
                 let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
-                files.insert(
-                    format!(
-                        "{dists}/{folder}/by-hash/SHA256/{}",
-                        Digest::of(&bytes).hex()
-                    ),
-                    bytes.clone(),
-                );
+                files.insert(format!("{dists}/{folder}/by-hash/SHA256/{}", Digest::of(&bytes).hex()), bytes.clone());
             }
             files.insert(format!("{dists}/{path}"), bytes);
         }
-        files.insert(
-            format!("{dists}/InRelease"),
-            key.clear_sign(&release, self.date)?.into_bytes(),
-        );
-        files.insert(
-            format!("{dists}/Release.gpg"),
-            key.sign_detached(release.as_bytes(), self.date)?,
-        );
+        files.insert(format!("{dists}/InRelease"), key.clear_sign(&release, self.date)?.into_bytes());
+        files.insert(format!("{dists}/Release.gpg"), key.sign_detached(release.as_bytes(), self.date)?);
         files.insert(format!("{dists}/Release"), release.into_bytes());
         Ok(files)
     }
@@ -141,37 +123,22 @@ impl ArchiveBuilder {
     fn indexes(&self) -> io::Result<ArchiveFiles> {
         let mut indexes = ArchiveFiles::new();
         for architecture in self.architectures() {
-            let own = |package: &&DebFile| {
-                package.architecture == architecture || package.architecture == "all"
-            };
+            let own = |package: &&DebFile| package.architecture == architecture || package.architecture == "all";
             let text: String = self.packages.iter().filter(own).map(index_stanza).collect();
             for compression in &self.compressions {
-                let path = format!(
-                    "main/binary-{architecture}/Packages{}",
-                    compression.extension()
-                );
+                let path = format!("main/binary-{architecture}/Packages{}", compression.extension());
                 indexes.insert(path, compressed(*compression, text.as_bytes())?);
             }
             // The plain index is listed even where it is not served, as Debian does.
-            indexes
-                .entry(format!("main/binary-{architecture}/Packages"))
-                .or_insert_with(|| text.into_bytes());
+            indexes.entry(format!("main/binary-{architecture}/Packages")).or_insert_with(|| text.into_bytes());
         }
         Ok(indexes)
     }
 
     fn architectures(&self) -> BTreeSet<&str> {
-        let named: BTreeSet<_> = self
-            .packages
-            .iter()
-            .map(|package| package.architecture.as_str())
-            .filter(|name| *name != "all")
-            .collect();
-        if named.is_empty() {
-            BTreeSet::from(["amd64"])
-        } else {
-            named
-        }
+        let named: BTreeSet<_> =
+            self.packages.iter().map(|package| package.architecture.as_str()).filter(|name| *name != "all").collect();
+        if named.is_empty() { BTreeSet::from(["amd64"]) } else { named }
     }
 
     fn release(&self, indexes: &ArchiveFiles) -> String {
@@ -190,10 +157,7 @@ impl ArchiveBuilder {
         for (name, value) in &self.fields {
             text += &format!("{name}: {value}\n");
         }
-        text += &format!(
-            "Architectures: {}\nComponents: main\nSHA256:\n",
-            architectures.join(" ")
-        );
+        text += &format!("Architectures: {}\nComponents: main\nSHA256:\n", architectures.join(" "));
         for (path, bytes) in indexes {
             text += &format!(" {} {} {path}\n", Digest::of(bytes).hex(), bytes.len());
         }
@@ -216,21 +180,12 @@ pub fn write_archive(files: &ArchiveFiles, folder: &Path) -> io::Result<()> {
 
 fn index_stanza(package: &DebFile) -> String {
     let digest = Digest::of(&package.bytes).hex();
-    format!(
-        "{}Filename: {}\nSize: {}\nSHA256: {digest}\n\n",
-        package.control,
-        pool_path(package),
-        package.bytes.len()
-    )
+    format!("{}Filename: {}\nSize: {}\nSHA256: {digest}\n\n", package.control, pool_path(package), package.bytes.len())
 }
 
 fn pool_path(package: &DebFile) -> String {
     let initial = &package.name[..package.name.len().min(1)];
-    format!(
-        "pool/main/{initial}/{}/{}",
-        package.name,
-        package.file_name()
-    )
+    format!("pool/main/{initial}/{}/{}", package.name, package.file_name())
 }
 
 /// `Sat, 11 Jul 2026 10:16:37 UTC`

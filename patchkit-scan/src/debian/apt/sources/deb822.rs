@@ -19,26 +19,14 @@ pub(super) fn parse(file: &str, bytes: &[u8]) -> Result<Vec<Source>, SourcesErro
     let mut sources = Vec::new();
     for stanza in Stanzas::lenient(bytes) {
         let stanza = stanza.map_err(|error| damaged(file, error))?;
-        sources.extend(
-            StanzaOf {
-                file,
-                stanza: &stanza,
-            }
-            .sources()?,
-        );
+        sources.extend(StanzaOf { file, stanza: &stanza }.sources()?);
     }
     Ok(sources)
 }
 
 fn damaged(file: &str, error: ControlError) -> SourcesError {
-    let place = Place {
-        file: file.to_owned(),
-        line: error.position.line,
-    };
-    SourcesError {
-        place,
-        kind: SourcesErrorKind::Control(error.kind.to_string()),
-    }
+    let place = Place { file: file.to_owned(), line: error.position.line };
+    SourcesError { place, kind: SourcesErrorKind::Control(error.kind.to_string()) }
 }
 
 struct StanzaOf<'a> {
@@ -57,22 +45,9 @@ impl StanzaOf<'_> {
         let mut sources = Vec::new();
         for word in self.required("Types")? {
             let kind = kind(&word).map_err(|kind| self.fault("Types", kind))?;
-            for (uri, suite) in uris
-                .iter()
-                .flat_map(|uri| suites.iter().map(move |suite| (uri, suite)))
-            {
+            for (uri, suite) in uris.iter().flat_map(|uri| suites.iter().map(move |suite| (uri, suite))) {
                 let place = self.place("URIs");
-                sources.push(
-                    Entry {
-                        place,
-                        kind,
-                        uri,
-                        suite,
-                        components: &components,
-                        options: &options,
-                    }
-                    .source()?,
-                );
+                sources.push(Entry { place, kind, uri, suite, components: &components, options: &options }.source()?);
             }
         }
         Ok(sources)
@@ -87,9 +62,7 @@ impl StanzaOf<'_> {
         let mut options = SourceOptions::default();
         for (field, name) in OPTIONS {
             if let Some(value) = self.text(field)? {
-                options
-                    .set(name, value)
-                    .map_err(|kind| self.fault(field, kind))?;
+                options.set(name, value).map_err(|kind| self.fault(field, kind))?;
             }
         }
         Ok(options)
@@ -97,11 +70,7 @@ impl StanzaOf<'_> {
 
     fn required(&self, field: &'static str) -> Result<Vec<String>, SourcesError> {
         let words = self.words(field)?;
-        if words.is_empty() {
-            Err(self.fault(field, SourcesErrorKind::Missing(field)))
-        } else {
-            Ok(words)
-        }
+        if words.is_empty() { Err(self.fault(field, SourcesErrorKind::Missing(field))) } else { Ok(words) }
     }
 
     fn words(&self, field: &str) -> Result<Vec<String>, SourcesError> {
@@ -110,27 +79,16 @@ impl StanzaOf<'_> {
     }
 
     fn text(&self, field: &str) -> Result<Option<&str>, SourcesError> {
-        self.stanza
-            .text(field)
-            .map_err(|error| damaged(self.file, error))
+        self.stanza.text(field).map_err(|error| damaged(self.file, error))
     }
 
     fn fault(&self, field: &str, kind: SourcesErrorKind) -> SourcesError {
-        SourcesError {
-            place: self.place(field),
-            kind,
-        }
+        SourcesError { place: self.place(field), kind }
     }
 
     /// The field's line, or the stanza's where it has no such field.
     fn place(&self, field: &str) -> Place {
-        let found = self
-            .stanza
-            .find(field)
-            .map_or(self.stanza.position(), |found| found.position());
-        Place {
-            file: self.file.to_owned(),
-            line: found.line,
-        }
+        let found = self.stanza.find(field).map_or(self.stanza.position(), |found| found.position());
+        Place { file: self.file.to_owned(), line: found.line }
     }
 }

@@ -6,14 +6,8 @@ pub(super) fn parse(file: &str, bytes: &[u8]) -> Result<Vec<Source>, SourcesErro
     let mut sources = Vec::new();
     for (index, line) in bytes.split(|&byte| byte == b'\n').enumerate() {
         let line = String::from_utf8_lossy(line);
-        let place = Place {
-            file: file.to_owned(),
-            line: index + 1,
-        };
-        let fail = |kind| SourcesError {
-            place: place.clone(),
-            kind,
-        };
+        let place = Place { file: file.to_owned(), line: index + 1 };
+        let fail = |kind| SourcesError { place: place.clone(), kind };
         let words = words(&line).map_err(fail)?;
         if !words.is_empty() {
             sources.push(source(place, &words)?);
@@ -23,32 +17,17 @@ pub(super) fn parse(file: &str, bytes: &[u8]) -> Result<Vec<Source>, SourcesErro
 }
 
 fn source(place: Place, words: &[Word]) -> Result<Source, SourcesError> {
-    let fail = |kind| SourcesError {
-        place: place.clone(),
-        kind,
-    };
+    let fail = |kind| SourcesError { place: place.clone(), kind };
     let mut plain = words.iter().filter_map(Word::plain);
     let kind = kind(plain.next().unwrap_or_default()).map_err(fail)?;
     let mut options = SourceOptions::default();
     for (name, value) in words.iter().filter_map(Word::option) {
         options.set(name, value).map_err(fail)?;
     }
-    let uri = plain
-        .next()
-        .ok_or_else(|| fail(SourcesErrorKind::Missing("the address")))?;
-    let suite = plain
-        .next()
-        .ok_or_else(|| fail(SourcesErrorKind::Missing("the suite")))?;
+    let uri = plain.next().ok_or_else(|| fail(SourcesErrorKind::Missing("the address")))?;
+    let suite = plain.next().ok_or_else(|| fail(SourcesErrorKind::Missing("the suite")))?;
     let components: Vec<_> = plain.map(str::to_owned).collect();
-    Entry {
-        place,
-        kind,
-        uri,
-        suite,
-        components: &components,
-        options: &options,
-    }
-    .source()
+    Entry { place, kind, uri, suite, components: &components, options: &options }.source()
 }
 
 #[derive(Debug)]
@@ -59,19 +38,11 @@ enum Word {
 
 impl Word {
     fn plain(&self) -> Option<&str> {
-        if let Self::Plain(word) = self {
-            Some(word)
-        } else {
-            None
-        }
+        if let Self::Plain(word) = self { Some(word) } else { None }
     }
 
     fn option(&self) -> Option<(&str, &str)> {
-        if let Self::Option(name, value) = self {
-            Some((name, value))
-        } else {
-            None
-        }
+        if let Self::Option(name, value) = self { Some((name, value)) } else { None }
     }
 }
 
@@ -96,9 +67,7 @@ fn words(line: &str) -> Result<Vec<Word>, SourcesErrorKind> {
 fn options<'a>(inside: &'a str, words: &mut Vec<Word>) -> Result<&'a str, SourcesErrorKind> {
     let mut rest = inside.trim_ascii_start();
     while !rest.starts_with(']') {
-        let end = rest
-            .find(['=', ']'])
-            .filter(|&end| rest.as_bytes()[end] == b'=');
+        let end = rest.find(['=', ']']).filter(|&end| rest.as_bytes()[end] == b'=');
         let Some(end) = end else {
             return Err(unfinished(rest));
         };
@@ -115,11 +84,7 @@ fn unfinished(rest: &str) -> SourcesErrorKind {
         None => SourcesErrorKind::Unclosed("the bracket of the options"),
         Some(end) => {
             let value = rest[..end].trim_ascii().to_owned();
-            SourcesErrorKind::Option {
-                name: value,
-                value: String::new(),
-                expected: "name=value",
-            }
+            SourcesErrorKind::Option { name: value, value: String::new(), expected: "name=value" }
         }
     }
 }
@@ -127,14 +92,10 @@ fn unfinished(rest: &str) -> SourcesErrorKind {
 /// An option's value: up to white space or the closing bracket, or whole within double quotes.
 fn value(text: &str) -> Result<(String, &str), SourcesErrorKind> {
     if let Some(quoted) = text.strip_prefix('"') {
-        let (inside, behind) = quoted
-            .split_once('"')
-            .ok_or(SourcesErrorKind::Unclosed("a quote"))?;
+        let (inside, behind) = quoted.split_once('"').ok_or(SourcesErrorKind::Unclosed("a quote"))?;
         return Ok((inside.to_owned(), behind));
     }
-    let end = text
-        .find([' ', '\t', '\r', ']'])
-        .ok_or(SourcesErrorKind::Unclosed("the bracket of the options"))?;
+    let end = text.find([' ', '\t', '\r', ']']).ok_or(SourcesErrorKind::Unclosed("the bracket of the options"))?;
     Ok((text[..end].to_owned(), &text[end..]))
 }
 

@@ -84,11 +84,7 @@ fn switch(name: &str, value: &str) -> Result<bool, SourcesErrorKind> {
     match value.to_ascii_lowercase().as_str() {
         "yes" | "true" | "with" | "on" | "enable" | "1" => Ok(true),
         "no" | "false" | "without" | "off" | "disable" | "0" => Ok(false),
-        _ => Err(SourcesErrorKind::Option {
-            name: name.to_owned(),
-            value: value.to_owned(),
-            expected: "yes or no",
-        }),
+        _ => Err(SourcesErrorKind::Option { name: name.to_owned(), value: value.to_owned(), expected: "yes or no" }),
     }
 }
 
@@ -114,10 +110,7 @@ fn signed_by(value: &str) -> Result<SignedBy, SourcesErrorKind> {
     if files.is_empty() && fingerprints.is_empty() {
         return Err(SourcesErrorKind::Missing("the key of signed-by"));
     }
-    Ok(SignedBy::Keys {
-        files,
-        fingerprints,
-    })
+    Ok(SignedBy::Keys { files, fingerprints })
 }
 
 /// A multi-line value as text: each line without its indent, a single dot standing for an empty line (deb822(5)).
@@ -130,9 +123,5 @@ fn unfold(value: &str) -> String {
 }
 
 fn list(value: &str) -> Vec<String> {
-    value
-        .split([',', ' ', '\t', '\n'])
-        .filter(|word| !word.is_empty())
-        .map(str::to_owned)
-        .collect()
+    value.split([',', ' ', '\t', '\n']).filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }

@@ -28,24 +28,11 @@ fn one_source_a_line() {
             "deb file:///srv/repo/ ./"
         ]
     );
-    assert_eq!(
-        (
-            sources[0].place.line,
-            sources[1].place.line,
-            sources[2].place.line
-        ),
-        (3, 4, 5)
-    );
+    assert_eq!((sources[0].place.line, sources[1].place.line, sources[2].place.line), (3, 4, 5));
     assert!(sources[2].offers("arm64") && !sources[2].offers("i386") && sources[0].offers("i386"));
     assert_eq!(sources[2].options.check_valid_until, Some(false));
     let files = vec!["/usr/share/keyrings/a.gpg".to_owned()];
-    assert_eq!(
-        sources[2].options.signed_by,
-        Some(SignedBy::Keys {
-            files,
-            fingerprints: vec![]
-        })
-    );
+    assert_eq!(sources[2].options.signed_by, Some(SignedBy::Keys { files, fingerprints: vec![] }));
 }
 
 #[test]
@@ -75,64 +62,39 @@ fn stanzas_multiply() {
         ]
     );
     assert_eq!(shown(&sources)[8], "deb file:///mnt/ exact/");
-    assert_eq!(
-        (sources[0].options.by_hash, sources[0].options.trusted),
-        (ByHash::No, Some(false))
-    );
+    assert_eq!((sources[0].options.by_hash, sources[0].options.trusted), (ByHash::No, Some(false)));
 }
 
 #[test]
 fn a_key_may_stand_in_the_stanza() {
-    let key =
-        "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nabcd\n=efgh\n-----END PGP PUBLIC KEY BLOCK-----\n";
+    let key = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nabcd\n=efgh\n-----END PGP PUBLIC KEY BLOCK-----\n";
     let folded = key.trim_end().replace("\n\n", "\n.\n").replace('\n', "\n ");
-    let source = &stanzas(&format!(
-        "Types: deb\nURIs: http://a.example.org\nSuites: s\nComponents: c\nSigned-By:\n {folded}\n"
-    ))[0];
-    assert_eq!(
-        source.options.signed_by,
-        Some(SignedBy::Block(key.to_owned()))
-    );
+    let source =
+        &stanzas(&format!("Types: deb\nURIs: http://a.example.org\nSuites: s\nComponents: c\nSigned-By:\n {folded}\n"))
+            [0];
+    assert_eq!(source.options.signed_by, Some(SignedBy::Block(key.to_owned())));
 }
 
 #[test]
 fn addresses_of_what_is_fetched() {
     let source = &list("deb http://a.example.org/debian bookworm/updates main extra/free\n")[0];
-    assert_eq!(
-        source.release_folder().as_str(),
-        "http://a.example.org/debian/dists/bookworm/updates/"
-    );
-    assert_eq!(
-        source.index_paths("amd64"),
-        [
-            "main/binary-amd64/Packages",
-            "extra/free/binary-amd64/Packages"
-        ]
-    );
+    assert_eq!(source.release_folder().as_str(), "http://a.example.org/debian/dists/bookworm/updates/");
+    assert_eq!(source.index_paths("amd64"), ["main/binary-amd64/Packages", "extra/free/binary-amd64/Packages"]);
     let url = source.file_url("pool/g/g++_1%3a2~b#1 2?_all.deb");
-    assert_eq!(
-        url.as_str(),
-        "http://a.example.org/debian/pool/g/g++_1%253a2~b%231%202%3F_all.deb"
-    );
+    assert_eq!(url.as_str(), "http://a.example.org/debian/pool/g/g++_1%253a2~b%231%202%3F_all.deb");
 
     let flat = &list("deb http://a.example.org/repo ./\n")[0];
     assert_eq!(flat.release_folder().as_str(), "http://a.example.org/repo/");
     assert_eq!(flat.index_paths("amd64"), ["Packages"]);
     let folder = &list("deb http://a.example.org/repo deep/er/\n")[0];
-    assert_eq!(
-        folder.release_folder().as_str(),
-        "http://a.example.org/repo/deep/er/"
-    );
+    assert_eq!(folder.release_folder().as_str(), "http://a.example.org/repo/deep/er/");
 }
 
 #[test]
 fn faults_name_file_line_and_cause() {
     for (text, expected) in [
         ("deb\n", "sources.list:1: the address is missing"),
-        (
-            "\ndeb http://a.example.org\n",
-            "sources.list:2: the suite is missing",
-        ),
+        ("\ndeb http://a.example.org\n", "sources.list:2: the suite is missing"),
         (
             "deb http://a.example.org s\n",
             "sources.list:1: suite \"s\" needs a component such as main (or an exact path that ends in /)",
@@ -141,30 +103,15 @@ fn faults_name_file_line_and_cause() {
             "deb http://a.example.org s/ main\n",
             "sources.list:1: suite \"s/\" is an exact path, which has no components",
         ),
-        (
-            "rpm http://a.example.org s main\n",
-            "sources.list:1: type \"rpm\" is neither deb nor deb-src",
-        ),
-        (
-            "deb [arch=amd64 http://a.example.org s main\n",
-            "sources.list:1: the bracket of the options is not closed",
-        ),
-        (
-            "deb [arch] http://a.example.org s main\n",
-            "sources.list:1: option arch: \"\" is not name=value",
-        ),
+        ("rpm http://a.example.org s main\n", "sources.list:1: type \"rpm\" is neither deb nor deb-src"),
+        ("deb [arch=amd64 http://a.example.org s main\n", "sources.list:1: the bracket of the options is not closed"),
+        ("deb [arch] http://a.example.org s main\n", "sources.list:1: option arch: \"\" is not name=value"),
         (
             "deb [trusted=maybe] http://a.example.org s main\n",
             "sources.list:1: option trusted: \"maybe\" is not yes or no",
         ),
-        (
-            "deb http:// s main\n",
-            "sources.list:1: address \"http://\": empty host",
-        ),
-        (
-            "deb http://a.example.org ../s main\n",
-            "sources.list:1: address \"../s\": leads out of the archive",
-        ),
+        ("deb http:// s main\n", "sources.list:1: address \"http://\": empty host"),
+        ("deb http://a.example.org ../s main\n", "sources.list:1: address \"../s\": leads out of the archive"),
         (
             "deb cdrom:[Debian 12 # 1]/ bookworm main\n",
             "sources.list:1: address \"cdrom:[Debian 12 # 1]/\": only http:, https:, file: and copy: are supported",
@@ -178,52 +125,30 @@ fn faults_name_file_line_and_cause() {
             "sources.list:1: option signed-by: \"key.gpg\" is not an absolute path, a whole fingerprint or a key block",
         ),
     ] {
-        assert_eq!(
-            parse_sources("sources.list", text.as_bytes())
-                .expect_err(text)
-                .to_string(),
-            expected
-        );
+        assert_eq!(parse_sources("sources.list", text.as_bytes()).expect_err(text).to_string(), expected);
     }
     for (text, expected) in [
         ("Types: deb\nSuites: s\n", "x.sources:1: URIs is missing"),
-        (
-            "\n\nTypes: deb\nno colon\n",
-            "x.sources:4: \"no colon\" is not a field name followed by a colon",
-        ),
+        ("\n\nTypes: deb\nno colon\n", "x.sources:4: \"no colon\" is not a field name followed by a colon"),
         (
             "Types: deb\nURIs: http://a.example.org\nSuites: s\nTrusted: perhaps\n",
             "x.sources:4: option trusted: \"perhaps\" is not yes or no",
         ),
     ] {
-        assert_eq!(
-            parse_sources("x.sources", text.as_bytes())
-                .expect_err(text)
-                .to_string(),
-            expected
-        );
+        assert_eq!(parse_sources("x.sources", text.as_bytes()).expect_err(text).to_string(), expected);
     }
 }
 
 #[test]
 fn passwords_are_not_shown() {
     let source = &list("deb https://user:secret@a.example.org/x s main\n")[0];
-    assert_eq!(
-        source.to_string(),
-        "deb https://user@a.example.org/x/ s main"
-    );
+    assert_eq!(source.to_string(), "deb https://user@a.example.org/x/ s main");
 }
 
 #[test]
 fn names_of_files_that_apt_reads() {
     assert!(is_sources_file("debian.sources") && is_sources_file("my_own-1.list"));
-    for name in [
-        "debian.sources.save",
-        "debian.sources~",
-        ".list",
-        "a b.list",
-        "README",
-    ] {
+    for name in ["debian.sources.save", "debian.sources~", ".list", "a b.list", "README"] {
         assert!(!is_sources_file(name), "{name}");
     }
 }

@@ -31,49 +31,27 @@ impl Follower<'_> {
             return Ended::next(None);
         };
         // A variable before a command is set for the command alone.
-        assignments
-            .iter()
-            .for_each(|(name, _)| environment.set(name, None));
+        assignments.iter().for_each(|(name, _)| environment.set(name, None));
         match name.known() {
             Some(name) => self.named(name, rest, lines, environment),
             None => self.verdict(lines, review("which command it runs is not known")),
         }
     }
 
-    fn assign(
-        &mut self,
-        name: &str,
-        value: Option<String>,
-        lines: (usize, usize),
-        environment: &mut Environment,
-    ) {
+    fn assign(&mut self, name: &str, value: Option<String>, lines: (usize, usize), environment: &mut Environment) {
         if matches!(name, "PATH" | "IFS" | "ENV" | "BASH_ENV") || name.starts_with("LD_") {
-            self.note(
-                lines,
-                Some(Effect::NeedsReview {
-                    why: format!("it sets {name}"),
-                }),
-            );
+            self.note(lines, Some(Effect::NeedsReview { why: format!("it sets {name}") }));
         }
         environment.set(name, value);
     }
 
     /// A function, a command of the shell, or a program.
-    fn named(
-        &mut self,
-        name: &str,
-        words: &[Field],
-        lines: (usize, usize),
-        environment: &mut Environment,
-    ) -> Ended {
+    fn named(&mut self, name: &str, words: &[Field], lines: (usize, usize), environment: &mut Environment) -> Ended {
         match self.functions.get(name).cloned() {
             Some((body, true)) => self.call(&body, words, lines, environment),
             Some((body, false)) => {
                 self.call(&body, words, lines, environment);
-                self.verdict(
-                    lines,
-                    review("which function of this name it calls is not known"),
-                )
+                self.verdict(lines, review("which function of this name it calls is not known"))
             }
             None => self.builtin(name, words, lines, environment),
         }
@@ -101,26 +79,15 @@ impl Follower<'_> {
         }
     }
 
-    fn builtin(
-        &mut self,
-        name: &str,
-        words: &[Field],
-        lines: (usize, usize),
-        environment: &mut Environment,
-    ) -> Ended {
+    fn builtin(&mut self, name: &str, words: &[Field], lines: (usize, usize), environment: &mut Environment) -> Ended {
         let word = |at: usize| words.get(at).and_then(Field::known);
         match name {
             ":" | "true" | "break" | "continue" | "cd" | "umask" => Ended::next(Some(true)),
             "false" => Ended::next(Some(false)),
-            "[" if word(words.len().wrapping_sub(1)) == Some("]") => {
-                Ended::next(self.test(&words[..words.len() - 1]))
-            }
+            "[" if word(words.len().wrapping_sub(1)) == Some("]") => Ended::next(self.test(&words[..words.len() - 1])),
             "test" => Ended::next(self.test(words)),
             "exit" => self.exit(words, lines),
-            "return" => Ended {
-                flow: Flow::Return,
-                status: None,
-            },
+            "return" => Ended { flow: Flow::Return, status: None },
             "set" => self.set(words, lines, environment),
             "shift" => {
                 match word(0).unwrap_or("1").parse() {
@@ -129,15 +96,9 @@ impl Follower<'_> {
                 }
                 Ended::next(None)
             }
-            "export" | "local" | "readonly" | "read" | "unset" => {
-                self.declare(name, words, lines, environment)
-            }
+            "export" | "local" | "readonly" | "read" | "unset" => self.declare(name, words, lines, environment),
             "command" if word(0) == Some("-v") || word(0) == Some("-V") => Ended::next(None),
-            "." if matches!(
-                word(0),
-                Some("/usr/share/debconf/confmodule" | "/usr/share/debconf/confmodule.sh")
-            ) =>
-            {
+            "." if matches!(word(0), Some("/usr/share/debconf/confmodule" | "/usr/share/debconf/confmodule.sh")) => {
                 Ended::next(None)
             }
             _ => {
@@ -158,11 +119,7 @@ impl Follower<'_> {
     }
 
     fn test(&self, words: &[Field]) -> Option<bool> {
-        if self.changed {
-            condition::test(words, &|_| None)
-        } else {
-            condition::test(words, self.tree)
-        }
+        if self.changed { condition::test(words, &|_| None) } else { condition::test(words, self.tree) }
     }
 
     /// Whether a command removes files that are not there, or makes folders that are.
@@ -172,15 +129,9 @@ impl Follower<'_> {
             return false;
         };
         let done = |path: &&str| {
-            let facts = if path.starts_with('/') && !self.changed {
-                (self.tree)(path)
-            } else {
-                None
-            };
+            let facts = if path.starts_with('/') && !self.changed { (self.tree)(path) } else { None };
             facts.is_some_and(|facts| match (command::program(name), *option) {
-                ("mkdir", "-p") => facts
-                    .target
-                    .is_some_and(|target| target.kind == TargetKind::Directory),
+                ("mkdir", "-p") => facts.target.is_some_and(|target| target.kind == TargetKind::Directory),
                 ("rm", "-f" | "-rf") => !facts.is_symlink && facts.target.is_none(),
                 _ => false,
             })
@@ -189,37 +140,20 @@ impl Follower<'_> {
     }
 
     fn exit(&mut self, words: &[Field], lines: (usize, usize)) -> Ended {
-        let code = words
-            .first()
-            .and_then(Field::known)
-            .filter(|code| *code != "0");
+        let code = words.first().and_then(Field::known).filter(|code| *code != "0");
         if let Some(code) = code {
             let why = format!("the script stops with status {code}");
-            let effect = if self.certain {
-                Effect::Refuse { why }
-            } else {
-                Effect::NeedsReview { why }
-            };
+            let effect = if self.certain { Effect::Refuse { why } } else { Effect::NeedsReview { why } };
             self.note(lines, Some(effect));
         }
-        Ended {
-            flow: Flow::Exit,
-            status: None,
-        }
+        Ended { flow: Flow::Exit, status: None }
     }
 
     /// `set` with options only, such as `-e`.
-    fn set(
-        &mut self,
-        words: &[Field],
-        lines: (usize, usize),
-        environment: &mut Environment,
-    ) -> Ended {
+    fn set(&mut self, words: &[Field], lines: (usize, usize), environment: &mut Environment) -> Ended {
         let options = words.iter().all(|word| {
-            let plain =
-                |flags: &str| !flags.is_empty() && flags.bytes().all(|flag| b"eux".contains(&flag));
-            word.known()
-                .is_some_and(|word| word.strip_prefix(['-', '+']).is_some_and(plain))
+            let plain = |flags: &str| !flags.is_empty() && flags.bytes().all(|flag| b"eux".contains(&flag));
+            word.known().is_some_and(|word| word.strip_prefix(['-', '+']).is_some_and(plain))
         });
         if options && !words.is_empty() {
             return Ended::next(Some(true));
@@ -229,13 +163,7 @@ impl Follower<'_> {
     }
 
     /// Commands that set variables by name.
-    fn declare(
-        &mut self,
-        name: &str,
-        words: &[Field],
-        lines: (usize, usize),
-        environment: &mut Environment,
-    ) -> Ended {
+    fn declare(&mut self, name: &str, words: &[Field], lines: (usize, usize), environment: &mut Environment) -> Ended {
         for word in words {
             let Some(word) = word.known() else {
                 // Any variable may be meant.
@@ -243,9 +171,7 @@ impl Follower<'_> {
                 continue;
             };
             match word.split_once('=') {
-                Some((variable, value)) => {
-                    self.assign(variable, Some(value.to_owned()), lines, environment)
-                }
+                Some((variable, value)) => self.assign(variable, Some(value.to_owned()), lines, environment),
                 None if word.starts_with('-') || matches!(name, "export" | "readonly") => {}
                 None => self.assign(word, None, lines, environment),
             }

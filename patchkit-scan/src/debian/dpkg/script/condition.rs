@@ -30,15 +30,8 @@ fn expression(words: &[Option<&str>], tree: &Tree<'_>) -> Option<bool> {
 /// `-o` binds weaker than `-a`, and that weaker than `!`. A word that is not known could be an operator.
 fn compound(words: &[Option<&str>], tree: &Tree<'_>) -> Option<bool> {
     for (operator, joins) in [("-o", or as fn(_, _) -> _), ("-a", and)] {
-        if let Some(at) = words
-            .iter()
-            .position(|word| *word == Some(operator))
-            .filter(|at| *at > 0)
-        {
-            return joins(
-                expression(&words[..at], tree),
-                expression(&words[at + 1..], tree),
-            );
+        if let Some(at) = words.iter().position(|word| *word == Some(operator)).filter(|at| *at > 0) {
+            return joins(expression(&words[..at], tree), expression(&words[at + 1..], tree));
         }
     }
     match words {
@@ -85,10 +78,7 @@ fn file_test(operator: &str, facts: PathFacts) -> Option<bool> {
 }
 
 fn is_binary(operator: Option<&str>) -> bool {
-    matches!(
-        operator,
-        Some("=" | "==" | "!=" | "-eq" | "-ne" | "-lt" | "-le" | "-gt" | "-ge")
-    )
+    matches!(operator, Some("=" | "==" | "!=" | "-eq" | "-ne" | "-lt" | "-le" | "-gt" | "-ge"))
 }
 
 fn binary(left: Option<&str>, operator: &str, right: Option<&str>) -> Option<bool> {
@@ -124,9 +114,7 @@ pub(super) fn compare_versions(fields: &[Field]) -> Option<bool> {
         (true, false) => Ordering::Less,
         (false, true) if empty_is_later => Ordering::Less,
         (false, true) => Ordering::Greater,
-        (false, false) => DebVersion::parse_lenient(left)
-            .ok()?
-            .cmp(&DebVersion::parse_lenient(right).ok()?),
+        (false, false) => DebVersion::parse_lenient(left).ok()?.cmp(&DebVersion::parse_lenient(right).ok()?),
     };
     match operator {
         "lt" | "<<" => Some(order.is_lt()),
@@ -141,11 +129,7 @@ pub(super) fn compare_versions(fields: &[Field]) -> Option<bool> {
 
 /// Whether `text` matches a pattern of a `case`; `None` for patterns with brackets, which are not worked out.
 pub(super) fn matches_pattern(text: &str, pattern: &str) -> Option<bool> {
-    if pattern.contains(['[', '\\']) {
-        None
-    } else {
-        Some(glob(text.as_bytes(), pattern.as_bytes()))
-    }
+    if pattern.contains(['[', '\\']) { None } else { Some(glob(text.as_bytes(), pattern.as_bytes())) }
 }
 
 fn glob(text: &[u8], pattern: &[u8]) -> bool {
@@ -185,10 +169,7 @@ mod tests {
             "''" => Field::Known(String::new()),
             _ => Field::Known(String::from(word)),
         };
-        text.split(' ')
-            .filter(|word| !word.is_empty())
-            .map(field)
-            .collect()
+        text.split(' ').filter(|word| !word.is_empty()).map(field).collect()
     }
 
     #[test]

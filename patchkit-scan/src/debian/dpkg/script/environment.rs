@@ -35,10 +35,7 @@ impl Field {
 impl Environment {
     pub(super) fn new(parameters: Vec<String>) -> Self {
         let parameters = Some(parameters.into_iter().map(Field::Known).collect());
-        Self {
-            variables: BTreeMap::new(),
-            parameters,
-        }
+        Self { variables: BTreeMap::new(), parameters }
     }
 
     pub(super) fn set(&mut self, name: &str, value: Option<String>) {
@@ -57,10 +54,7 @@ impl Environment {
     /// The same variables with the parameters of a function.
     pub(super) fn with_parameters(&self, fields: &[Field]) -> Self {
         let known = !fields.contains(&Field::Unknown { splits: true });
-        Self {
-            variables: self.variables.clone(),
-            parameters: known.then(|| fields.to_vec()),
-        }
+        Self { variables: self.variables.clone(), parameters: known.then(|| fields.to_vec()) }
     }
 
     pub(super) fn take_variables(&mut self, other: Self) {
@@ -68,17 +62,13 @@ impl Environment {
     }
 
     pub(super) fn shift(&mut self, count: usize) {
-        self.parameters = self
-            .parameters
-            .take()
-            .filter(|fields| fields.len() >= count)
-            .map(|mut fields| fields.split_off(count));
+        self.parameters =
+            self.parameters.take().filter(|fields| fields.len() >= count).map(|mut fields| fields.split_off(count));
     }
 
     /// What holds whichever of the two was the case.
     pub(super) fn merge(&mut self, other: &Self) {
-        self.variables
-            .retain(|name, _| other.variables.contains_key(name));
+        self.variables.retain(|name, _| other.variables.contains_key(name));
         for (name, value) in &mut self.variables {
             if other.variables.get(name) != Some(value) {
                 *value = None;
@@ -94,15 +84,11 @@ impl Environment {
         let mut value = String::new();
         for part in &word.0 {
             match &part.kind {
-                PartKind::Text(text)
-                    if !part.quoted && (text.starts_with('~') || text.contains(":~")) =>
-                {
+                PartKind::Text(text) if !part.quoted && (text.starts_with('~') || text.contains(":~")) => {
                     return None;
                 }
                 PartKind::Text(text) => value.push_str(text),
-                PartKind::Variable { name, fallback } => {
-                    value.push_str(&self.variable(name, fallback.as_ref())?)
-                }
+                PartKind::Variable { name, fallback } => value.push_str(&self.variable(name, fallback.as_ref())?),
                 PartKind::Command(_) | PartKind::Opaque(_) => return None,
             }
         }
@@ -117,16 +103,7 @@ impl Environment {
     fn split(&self, word: &Word) -> Vec<Field> {
         let empty = |part: &&Part| matches!(&part.kind, PartKind::Text(text) if text.is_empty());
         let parts: Vec<&Part> = word.0.iter().filter(|part| !empty(part)).collect();
-        if let [
-            Part {
-                kind:
-                    PartKind::Variable {
-                        name,
-                        fallback: None,
-                    },
-                quoted: true,
-            },
-        ] = &parts[..]
+        if let [Part { kind: PartKind::Variable { name, fallback: None }, quoted: true }] = &parts[..]
             && name == "@"
             && let Some(fields) = &self.parameters
         {
@@ -134,9 +111,10 @@ impl Environment {
         }
         let bare = |part: &&Part| !part.quoted;
         let globs = |text: &str| text.contains(['*', '?', '[', '{']);
-        let mut splits = word.0.iter().any(|part| {
-            part.quoted && matches!(&part.kind, PartKind::Variable { name, .. } if name == "@")
-        });
+        let mut splits = word
+            .0
+            .iter()
+            .any(|part| part.quoted && matches!(&part.kind, PartKind::Variable { name, .. } if name == "@"));
         for part in word.0.iter().filter(bare) {
             splits |= match &part.kind {
                 PartKind::Text(text) => globs(text) && text != "[" && text != "{",
@@ -157,12 +135,7 @@ impl Environment {
     /// The value of a variable, `None` where it is not known.
     fn variable(&self, name: &str, fallback: Option<&Fallback>) -> Option<String> {
         let value = self.lookup(name)?;
-        let Some(Fallback {
-            when_set,
-            empty_is_unset,
-            word,
-        }) = fallback
-        else {
+        let Some(Fallback { when_set, empty_is_unset, word }) = fallback else {
             return Some(value);
         };
         let unset = *empty_is_unset && value.is_empty() || self.is_missing_parameter(name);

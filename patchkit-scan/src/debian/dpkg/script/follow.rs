@@ -8,9 +8,7 @@ use std::rc::Rc;
 
 use super::command::{Verdict, review};
 use super::environment::Environment;
-use super::syntax::{
-    AndOr, Command, CommandKind, Join, List, Part, PartKind, Pipeline, Redirect, Word,
-};
+use super::syntax::{AndOr, Command, CommandKind, Join, List, Part, PartKind, Pipeline, Redirect, Word};
 use super::{Effect, Invocation, ScriptClass, ScriptReview, Step, Tree};
 
 /// How many commands are followed at most: loops and functions multiply them.
@@ -18,12 +16,7 @@ const MAX_COMMANDS: usize = 20_000;
 /// How much of a script's text a step quotes, in bytes.
 const MAX_QUOTE: usize = 2000;
 
-pub(super) fn follow(
-    list: &List,
-    text: &str,
-    invocation: &Invocation,
-    tree: &Tree<'_>,
-) -> ScriptReview {
+pub(super) fn follow(list: &List, text: &str, invocation: &Invocation, tree: &Tree<'_>) -> ScriptReview {
     let lines = text.lines().collect();
     let mut follower = Follower {
         lines,
@@ -39,14 +32,9 @@ pub(super) fn follow(
     let mut environment = Environment::new(invocation.arguments());
     environment.set("DPKG_ROOT", Some(String::new()));
     environment.set("DPKG_MAINTSCRIPT_NAME", Some(invocation.script.to_string()));
-    environment.set(
-        "DPKG_MAINTSCRIPT_PACKAGE",
-        Some(invocation.package.to_string()),
-    );
+    environment.set("DPKG_MAINTSCRIPT_PACKAGE", Some(invocation.package.to_string()));
     follower.list(list, &mut environment);
-    ScriptReview {
-        steps: follower.steps,
-    }
+    ScriptReview { steps: follower.steps }
 }
 
 pub(super) struct Follower<'a> {
@@ -81,10 +69,7 @@ pub(super) struct Ended {
 
 impl Ended {
     pub(super) fn next(status: Option<bool>) -> Self {
-        Self {
-            flow: Flow::Next,
-            status,
-        }
+        Self { flow: Flow::Next, status }
     }
 }
 
@@ -120,11 +105,7 @@ impl Follower<'_> {
                     self.certain = false;
                     ended = Ended::next(Some(true));
                 }
-                None => {
-                    ended = self.perhaps(environment, |this, environment| {
-                        this.pipeline(pipeline, environment)
-                    })
-                }
+                None => ended = self.perhaps(environment, |this, environment| this.pipeline(pipeline, environment)),
             }
         }
         ended
@@ -152,9 +133,7 @@ impl Follower<'_> {
             [command] => self.command(command, environment),
             commands => {
                 commands.iter().for_each(|command| {
-                    self.subshell(environment, |this, environment| {
-                        this.command(command, environment)
-                    })
+                    self.subshell(environment, |this, environment| this.command(command, environment))
                 });
                 Ended::next(None)
             }
@@ -164,11 +143,7 @@ impl Follower<'_> {
     }
 
     /// Follows what runs in a process of its own, and so changes no variable here.
-    fn subshell(
-        &mut self,
-        environment: &Environment,
-        follow: impl FnOnce(&mut Self, &mut Environment) -> Ended,
-    ) {
+    fn subshell(&mut self, environment: &Environment, follow: impl FnOnce(&mut Self, &mut Environment) -> Ended) {
         let certain = std::mem::replace(&mut self.certain, false);
         follow(self, &mut environment.clone());
         self.certain = certain;
@@ -177,14 +152,8 @@ impl Follower<'_> {
     pub(super) fn command(&mut self, command: &Command, environment: &mut Environment) -> Ended {
         self.commands += 1;
         if self.commands > MAX_COMMANDS {
-            self.note(
-                command.lines,
-                review("the script is too intricate to follow").effect,
-            );
-            return Ended {
-                flow: Flow::Exit,
-                status: None,
-            };
+            self.note(command.lines, review("the script is too intricate to follow").effect);
+            return Ended { flow: Flow::Exit, status: None };
         }
         self.redirects(&command.redirects, command.lines, environment);
         match &command.kind {
@@ -192,28 +161,17 @@ impl Follower<'_> {
             CommandKind::For { name, words, body } => self.for_loop(name, words, body, environment),
             CommandKind::Function { name, body } => self.define(name, body),
             CommandKind::Group(list) => self.list(list, environment),
-            CommandKind::If { clauses, otherwise } => {
-                self.if_clauses(clauses, otherwise, environment)
-            }
-            CommandKind::Simple { assignments, words } => {
-                self.simple(assignments, words, command.lines, environment)
-            }
+            CommandKind::If { clauses, otherwise } => self.if_clauses(clauses, otherwise, environment),
+            CommandKind::Simple { assignments, words } => self.simple(assignments, words, command.lines, environment),
             CommandKind::Subshell(list) => {
-                self.subshell(environment, |this, environment| {
-                    this.list(list, environment)
-                });
+                self.subshell(environment, |this, environment| this.list(list, environment));
                 Ended::next(None)
             }
             CommandKind::While { condition, body } => self.while_loop(condition, body, environment),
         }
     }
 
-    fn redirects(
-        &mut self,
-        redirects: &[Redirect],
-        lines: (usize, usize),
-        environment: &Environment,
-    ) {
+    fn redirects(&mut self, redirects: &[Redirect], lines: (usize, usize), environment: &Environment) {
         for redirect in redirects {
             self.substitutions(&redirect.target, environment);
             let target = environment.value(&redirect.target);
@@ -235,28 +193,17 @@ impl Follower<'_> {
     pub(super) fn substitutions(&mut self, word: &Word, environment: &Environment) {
         for Part { kind, .. } in &word.0 {
             match kind {
-                PartKind::Command(list) => self.subshell(environment, |this, environment| {
-                    this.list(list, environment)
-                }),
-                PartKind::Opaque(words) => words
-                    .iter()
-                    .for_each(|word| self.substitutions(word, environment)),
-                PartKind::Variable {
-                    fallback: Some(fallback),
-                    ..
-                } => self.substitutions(&fallback.word, environment),
+                PartKind::Command(list) => self.subshell(environment, |this, environment| this.list(list, environment)),
+                PartKind::Opaque(words) => words.iter().for_each(|word| self.substitutions(word, environment)),
+                PartKind::Variable { fallback: Some(fallback), .. } => self.substitutions(&fallback.word, environment),
                 PartKind::Text(_) | PartKind::Variable { fallback: None, .. } => {}
             }
         }
     }
 
     fn define(&mut self, name: &str, body: &Rc<Command>) -> Ended {
-        let once = self
-            .functions
-            .get(name)
-            .is_none_or(|(known, _)| Rc::ptr_eq(known, body));
-        self.functions
-            .insert(name.to_owned(), (Rc::clone(body), self.certain && once));
+        let once = self.functions.get(name).is_none_or(|(known, _)| Rc::ptr_eq(known, body));
+        self.functions.insert(name.to_owned(), (Rc::clone(body), self.certain && once));
         Ended::next(Some(true))
     }
 
@@ -270,17 +217,10 @@ impl Follower<'_> {
     pub(super) fn note(&mut self, lines: (usize, usize), effect: Option<Effect>) {
         let Some(effect) = effect else { return };
         self.changed |= effect.class() > ScriptClass::Harmless;
-        let quoted = self
-            .lines
-            .get(lines.0 - 1..lines.1.min(self.lines.len()))
-            .unwrap_or_default();
+        let quoted = self.lines.get(lines.0 - 1..lines.1.min(self.lines.len())).unwrap_or_default();
         let mut text = quoted.join("\n");
         text.truncate(text.floor_char_boundary(MAX_QUOTE));
-        let step = Step {
-            lines,
-            text,
-            effect,
-        };
+        let step = Step { lines, text, effect };
         if !self.steps.contains(&step) {
             self.steps.push(step);
         }
@@ -289,18 +229,9 @@ impl Follower<'_> {
 
 /// Whether a pipeline does nothing but end the script, or nothing at all.
 fn is_failure(pipeline: &Pipeline) -> bool {
-    let [
-        Command {
-            kind: CommandKind::Simple { assignments, words },
-            redirects,
-            ..
-        },
-    ] = &pipeline.commands[..]
-    else {
+    let [Command { kind: CommandKind::Simple { assignments, words }, redirects, .. }] = &pipeline.commands[..] else {
         return false;
     };
     let name = words.first().and_then(Word::bare);
-    assignments.is_empty()
-        && redirects.is_empty()
-        && matches!(name.as_deref(), Some("exit" | "return" | "true" | ":"))
+    assignments.is_empty() && redirects.is_empty() && matches!(name.as_deref(), Some("exit" | "return" | "true" | ":"))
 }

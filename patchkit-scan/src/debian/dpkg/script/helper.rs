@@ -55,11 +55,7 @@ pub(super) enum Call {
 
 /// Works out a call by its words, the first being the command of the helper.
 pub(super) fn call(fields: &[Field], invocation: &Invocation) -> Call {
-    let Some(words) = fields
-        .iter()
-        .map(Field::known)
-        .collect::<Option<Vec<&str>>>()
-    else {
+    let Some(words) = fields.iter().map(Field::known).collect::<Option<Vec<&str>>>() else {
         return Call::Unclear;
     };
     if words.first() == Some(&"supports") {
@@ -85,36 +81,14 @@ fn read(words: &[&str]) -> Option<ConffileHelper> {
     let word = |at: usize| words.get(at).map(|word| (*word).to_owned());
     let path = |at: usize| word(at).filter(|path| path.starts_with('/'));
     let (kind, rest) = match *words.first()? {
-        "dir_to_symlink" => (
-            HelperKind::DirectoryToSymlink {
-                path: path(1)?,
-                target: word(2)?,
-            },
-            3,
-        ),
-        "mv_conffile" => (
-            HelperKind::MoveConffile {
-                from: path(1)?,
-                to: path(2)?,
-            },
-            3,
-        ),
+        "dir_to_symlink" => (HelperKind::DirectoryToSymlink { path: path(1)?, target: word(2)? }, 3),
+        "mv_conffile" => (HelperKind::MoveConffile { from: path(1)?, to: path(2)? }, 3),
         "rm_conffile" => (HelperKind::RemoveConffile { path: path(1)? }, 2),
-        "symlink_to_dir" => (
-            HelperKind::SymlinkToDirectory {
-                path: path(1)?,
-                target: word(2)?,
-            },
-            3,
-        ),
+        "symlink_to_dir" => (HelperKind::SymlinkToDirectory { path: path(1)?, target: word(2)? }, 3),
         _ => return None,
     };
     let given = |at: usize| word(at).filter(|word| !word.is_empty());
-    (words.len() <= rest + 2).then(|| ConffileHelper {
-        kind,
-        last_version: given(rest),
-        package: given(rest + 1),
-    })
+    (words.len() <= rest + 2).then(|| ConffileHelper { kind, last_version: given(rest), package: given(rest + 1) })
 }
 
 /// Whether the version that is replaced is one that needs the move. Only the scripts of the new package act.

@@ -3,9 +3,7 @@
 
 use std::rc::Rc;
 
-use super::syntax::{
-    AndOr, Command, CommandKind, Join, List, Part, PartKind, Pipeline, Redirect, Word,
-};
+use super::syntax::{AndOr, Command, CommandKind, Join, List, Part, PartKind, Pipeline, Redirect, Word};
 
 /// How deep commands and words may be nested.
 pub(super) const MAX_DEPTH: usize = 40;
@@ -33,13 +31,7 @@ pub(super) struct Heredoc {
 }
 
 pub(super) fn parse(text: &str) -> Result<List, SyntaxError> {
-    let mut parser = Parser {
-        text: text.as_bytes(),
-        at: 0,
-        line: 1,
-        depth: 0,
-        heredocs: Vec::new(),
-    };
+    let mut parser = Parser { text: text.as_bytes(), at: 0, line: 1, depth: 0, heredocs: Vec::new() };
     let list = parser.list(&[])?;
     if parser.at < parser.text.len() {
         return Err(parser.error("an unexpected word or operator"));
@@ -50,13 +42,7 @@ pub(super) fn parse(text: &str) -> Result<List, SyntaxError> {
 impl<'a> Parser<'a> {
     /// A parser for text inside other text, a command in backquotes say.
     pub(super) fn inside(&self, text: &'a [u8]) -> Parser<'a> {
-        Parser {
-            text,
-            at: 0,
-            line: self.line,
-            depth: self.depth,
-            heredocs: Vec::new(),
-        }
+        Parser { text, at: 0, line: self.line, depth: self.depth, heredocs: Vec::new() }
     }
 
     /// Commands up to one of the words `ends` in the place of a command, or what closes the list.
@@ -93,11 +79,7 @@ impl<'a> Parser<'a> {
         if !background && !self.starts_with(b";;") {
             self.take(b";");
         }
-        Ok(AndOr {
-            first,
-            rest,
-            background,
-        })
+        Ok(AndOr { first, rest, background })
     }
 
     fn pipeline(&mut self) -> Result<Pipeline, SyntaxError> {
@@ -130,11 +112,7 @@ impl<'a> Parser<'a> {
             None => self.simple(&mut redirects)?,
         };
         self.depth -= 1;
-        Ok(Command {
-            kind,
-            redirects,
-            lines: (start, self.line),
-        })
+        Ok(Command { kind, redirects, lines: (start, self.line) })
     }
 
     /// A command that starts with a word of the language or a parenthesis.
@@ -147,10 +125,7 @@ impl<'a> Parser<'a> {
             self.for_loop()?
         } else if self.take_word("while") || self.take_word("until") {
             let condition = self.list(&["do"])?;
-            CommandKind::While {
-                condition,
-                body: self.do_group()?,
-            }
+            CommandKind::While { condition, body: self.do_group()? }
         } else if self.take_word("{") {
             let list = self.list(&["}"])?;
             self.expect_word("}", "a group without its closing brace")?;
@@ -159,10 +134,7 @@ impl<'a> Parser<'a> {
             let list = self.list(&[])?;
             self.expect(b")", "a subshell without its closing parenthesis")?;
             CommandKind::Subshell(list)
-        } else if ["[[", "((", "function", "select", "time", "coproc"]
-            .iter()
-            .any(|word| self.at_word(word))
-        {
+        } else if ["[[", "((", "function", "select", "time", "coproc"].iter().any(|word| self.at_word(word)) {
             return Err(self.error("a command of bash"));
         } else {
             return Ok(None);
@@ -179,20 +151,14 @@ impl<'a> Parser<'a> {
                 break;
             }
         }
-        let otherwise = if self.take_word("else") {
-            self.list(&["fi"])?
-        } else {
-            List::default()
-        };
+        let otherwise = if self.take_word("else") { self.list(&["fi"])? } else { List::default() };
         self.expect_word("fi", "an if without fi")?;
         Ok(CommandKind::If { clauses, otherwise })
     }
 
     fn case(&mut self) -> Result<CommandKind, SyntaxError> {
         self.skip_blanks();
-        let subject = self
-            .word()?
-            .ok_or_else(|| self.error("a case without a word"))?;
+        let subject = self.word()?.ok_or_else(|| self.error("a case without a word"))?;
         self.skip_lines()?;
         self.expect_word("in", "a case without in")?;
         let mut arms = Vec::new();
@@ -215,10 +181,7 @@ impl<'a> Parser<'a> {
         let mut patterns = Vec::new();
         loop {
             self.skip_blanks();
-            patterns.push(
-                self.word()?
-                    .ok_or_else(|| self.error("a case without a pattern"))?,
-            );
+            patterns.push(self.word()?.ok_or_else(|| self.error("a case without a pattern"))?);
             self.skip_blanks();
             if self.take(b")") {
                 return Ok(patterns);
@@ -229,10 +192,7 @@ impl<'a> Parser<'a> {
 
     fn for_loop(&mut self) -> Result<CommandKind, SyntaxError> {
         self.skip_blanks();
-        let name = self
-            .word()?
-            .and_then(|word| word.bare())
-            .ok_or_else(|| self.error("a for without a name"))?;
+        let name = self.word()?.and_then(|word| word.bare()).ok_or_else(|| self.error("a for without a name"))?;
         self.skip_lines()?;
         if !self.take_word("in") {
             return Err(self.error("a for without in"));
@@ -244,11 +204,7 @@ impl<'a> Parser<'a> {
             self.skip_blanks();
         }
         self.take(b";");
-        Ok(CommandKind::For {
-            name,
-            words,
-            body: self.do_group()?,
-        })
+        Ok(CommandKind::For { name, words, body: self.do_group()? })
     }
 
     fn do_group(&mut self) -> Result<List, SyntaxError> {
@@ -288,17 +244,12 @@ impl<'a> Parser<'a> {
         let [name] = words else {
             return Err(self.error("an unexpected parenthesis"));
         };
-        let name = name
-            .bare()
-            .ok_or_else(|| self.error("a function with a strange name"))?;
+        let name = name.bare().ok_or_else(|| self.error("a function with a strange name"))?;
         self.expect(b"(", "a function")?;
         self.skip_blanks();
         self.expect(b")", "an unexpected parenthesis")?;
         self.skip_lines()?;
-        Ok(CommandKind::Function {
-            name,
-            body: Rc::new(self.command()?),
-        })
+        Ok(CommandKind::Function { name, body: Rc::new(self.command()?) })
     }
 }
 
@@ -309,20 +260,14 @@ fn split_assignment(word: &Word) -> Option<(String, Word)> {
         return None;
     };
     let (name, start) = text.split_once('=').filter(|(name, _)| is_name(name))?;
-    let start = Part {
-        kind: PartKind::Text(start.to_owned()),
-        quoted: false,
-    };
+    let start = Part { kind: PartKind::Text(start.to_owned()), quoted: false };
     let rest = word.0[1..].iter().cloned();
-    let value = std::iter::once(start)
-        .filter(|part| !matches!(&part.kind, PartKind::Text(text) if text.is_empty()));
+    let value = std::iter::once(start).filter(|part| !matches!(&part.kind, PartKind::Text(text) if text.is_empty()));
     Some((name.to_owned(), Word(value.chain(rest).collect())))
 }
 
 /// Whether `name` can be a variable's.
 pub(super) fn is_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }

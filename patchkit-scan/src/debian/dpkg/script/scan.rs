@@ -8,10 +8,7 @@ impl Parser<'_> {
     /// A redirection, if one is next.
     pub(super) fn redirect(&mut self) -> Result<Option<Redirect>, SyntaxError> {
         self.skip_blanks();
-        let digits = self.text[self.at..]
-            .iter()
-            .take_while(|byte| byte.is_ascii_digit())
-            .count();
+        let digits = self.text[self.at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
         if !matches!(self.text.get(self.at + digits), Some(b'<' | b'>')) {
             return Ok(None);
         }
@@ -21,47 +18,24 @@ impl Parser<'_> {
             return self.heredoc(strips_tabs).map(Some);
         }
         const OPERATORS: [&[u8]; 7] = [b">>", b">&", b">|", b">", b"<>", b"<&", b"<"];
-        let operator = OPERATORS
-            .iter()
-            .find(|operator| self.take(operator))
-            .copied()
-            .unwrap_or_default();
+        let operator = OPERATORS.iter().find(|operator| self.take(operator)).copied().unwrap_or_default();
         self.skip_blanks();
-        let target = self
-            .word()?
-            .ok_or_else(|| self.error("a redirection without a file"))?;
+        let target = self.word()?.ok_or_else(|| self.error("a redirection without a file"))?;
         let duplicates = operator.ends_with(b"&");
-        Ok(Some(Redirect {
-            writes: operator.contains(&b'>'),
-            duplicates,
-            target,
-        }))
+        Ok(Some(Redirect { writes: operator.contains(&b'>'), duplicates, target }))
     }
 
     fn heredoc(&mut self, strips_tabs: bool) -> Result<Redirect, SyntaxError> {
         self.skip_blanks();
         let word = self.word()?;
-        let named = word
-            .as_ref()
-            .and_then(|word| Some((word.literal()?, word.bare().is_none())));
-        let (delimiter, quoted) =
-            named.ok_or_else(|| self.error("a here-document with a strange end"))?;
-        self.heredocs.push(Heredoc {
-            delimiter,
-            strips_tabs,
-            quoted,
-        });
-        Ok(Redirect {
-            writes: false,
-            duplicates: false,
-            target: Word::default(),
-        })
+        let named = word.as_ref().and_then(|word| Some((word.literal()?, word.bare().is_none())));
+        let (delimiter, quoted) = named.ok_or_else(|| self.error("a here-document with a strange end"))?;
+        self.heredocs.push(Heredoc { delimiter, strips_tabs, quoted });
+        Ok(Redirect { writes: false, duplicates: false, target: Word::default() })
     }
 
     pub(super) fn word(&mut self) -> Result<Option<Word>, SyntaxError> {
-        word::read(self, |byte| {
-            byte.is_ascii_whitespace() || b";&|<>()".contains(&byte)
-        })
+        word::read(self, |byte| byte.is_ascii_whitespace() || b";&|<>()".contains(&byte))
     }
 
     /// Passes over blanks, comments and line ends, and over the here-documents that a line end starts.
@@ -82,10 +56,7 @@ impl Parser<'_> {
         while self.at < self.text.len() {
             let rest = &self.text[self.at..];
             let line = rest.split(|byte| *byte == b'\n').next().unwrap_or_default();
-            let trimmed = line
-                .iter()
-                .position(|byte| *byte != b'\t')
-                .map_or(&line[line.len()..], |at| &line[at..]);
+            let trimmed = line.iter().position(|byte| *byte != b'\t').map_or(&line[line.len()..], |at| &line[at..]);
             self.at = (self.at + line.len() + 1).min(self.text.len());
             if if heredoc.strips_tabs { trimmed } else { line } == heredoc.delimiter.as_bytes() {
                 self.line += 1;
@@ -151,45 +122,22 @@ impl Parser<'_> {
         found
     }
 
-    pub(super) fn expect_word(
-        &mut self,
-        word: &str,
-        what: &'static str,
-    ) -> Result<(), SyntaxError> {
+    pub(super) fn expect_word(&mut self, word: &str, what: &'static str) -> Result<(), SyntaxError> {
         self.skip_lines()?;
-        if self.take_word(word) {
-            Ok(())
-        } else {
-            Err(self.error(what))
-        }
+        if self.take_word(word) { Ok(()) } else { Err(self.error(what)) }
     }
 
-    pub(super) fn expect(
-        &mut self,
-        operator: &[u8],
-        what: &'static str,
-    ) -> Result<(), SyntaxError> {
-        if self.take(operator) {
-            Ok(())
-        } else {
-            Err(self.error(what))
-        }
+    pub(super) fn expect(&mut self, operator: &[u8], what: &'static str) -> Result<(), SyntaxError> {
+        if self.take(operator) { Ok(()) } else { Err(self.error(what)) }
     }
 
     pub(super) fn error(&self, what: &'static str) -> SyntaxError {
-        SyntaxError {
-            line: self.line,
-            what,
-        }
+        SyntaxError { line: self.line, what }
     }
 
     pub(super) fn deeper(&mut self) -> Result<(), SyntaxError> {
         self.depth += 1;
-        if self.depth > MAX_DEPTH {
-            Err(self.error("commands nested too deep"))
-        } else {
-            Ok(())
-        }
+        if self.depth > MAX_DEPTH { Err(self.error("commands nested too deep")) } else { Ok(()) }
     }
 }
 

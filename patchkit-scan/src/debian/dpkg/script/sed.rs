@@ -37,9 +37,7 @@ fn commands(script: &str) -> Option<()> {
         rest = &rest[command.len_utf8()..];
         rest = match command {
             '{' => rest,
-            'd' | 'D' | 'g' | 'G' | 'h' | 'H' | 'l' | 'n' | 'N' | 'p' | 'P' | 'q' | 'x' | '=' => {
-                rest
-            }
+            'd' | 'D' | 'g' | 'G' | 'h' | 'H' | 'l' | 'n' | 'N' | 'p' | 'P' | 'q' | 'x' | '=' => rest,
             's' => flags(delimited(rest, 2)?),
             'y' => delimited(rest, 2)?,
             _ => return None,
@@ -64,20 +62,14 @@ fn addresses(mut rest: &str) -> Option<&str> {
 
 /// Passes over text between delimiters of its own choice: `parts` of them, sharing the delimiters between.
 fn delimited(text: &str, parts: usize) -> Option<&str> {
-    let delimiter = text
-        .chars()
-        .next()
-        .filter(|delimiter| !matches!(delimiter, '\\' | '\n'))?;
+    let delimiter = text.chars().next().filter(|delimiter| !matches!(delimiter, '\\' | '\n'))?;
     let (mut left, mut escaped) = (parts, false);
     for (at, character) in text.char_indices().skip(1) {
         match character {
             _ if escaped => escaped = false,
             '\\' => escaped = true,
             // In a bracket expression a delimiter may be plain text; which one ends is not worked out.
-            '[' if text[at..]
-                .find(']')
-                .is_some_and(|end| text[at..at + end].contains(delimiter)) =>
-            {
+            '[' if text[at..].find(']').is_some_and(|end| text[at..at + end].contains(delimiter)) => {
                 return None;
             }
             _ if character == delimiter => left -= 1,

@@ -36,33 +36,14 @@ pub(super) struct Command {
 
 #[derive(Clone, Debug)]
 pub(super) enum CommandKind {
-    Case {
-        subject: Word,
-        arms: Vec<(Vec<Word>, List)>,
-    },
-    For {
-        name: String,
-        words: Vec<Word>,
-        body: List,
-    },
-    Function {
-        name: String,
-        body: Rc<Command>,
-    },
+    Case { subject: Word, arms: Vec<(Vec<Word>, List)> },
+    For { name: String, words: Vec<Word>, body: List },
+    Function { name: String, body: Rc<Command> },
     Group(List),
-    If {
-        clauses: Vec<(List, List)>,
-        otherwise: List,
-    },
-    Simple {
-        assignments: Vec<(String, Word)>,
-        words: Vec<Word>,
-    },
+    If { clauses: Vec<(List, List)>, otherwise: List },
+    Simple { assignments: Vec<(String, Word)>, words: Vec<Word> },
     Subshell(List),
-    While {
-        condition: List,
-        body: List,
-    },
+    While { condition: List, body: List },
 }
 
 /// Where input comes from, or output goes to.
@@ -121,10 +102,6 @@ impl Word {
 
     /// The text of a word that is neither quoted nor expanded.
     pub(super) fn bare(&self) -> Option<String> {
-        if self.0.iter().any(|part| part.quoted) {
-            None
-        } else {
-            self.literal()
-        }
+        if self.0.iter().any(|part| part.quoted) { None } else { self.literal() }
     }
 }

@@ -3,19 +3,11 @@ use proptest::prelude::*;
 
 fn upgrade(script: ScriptKind, old: &str) -> Invocation {
     let version = |text| DebVersion::parse(text).expect(text);
-    Invocation {
-        script,
-        package: "sample".into(),
-        old_version: Some(version(old)),
-        new_version: version("2.0-1"),
-    }
+    Invocation { script, package: "sample".into(), old_version: Some(version(old)), new_version: version("2.0-1") }
 }
 
 fn reviewed(text: &str, script: ScriptKind) -> ScriptReview {
-    review(
-        format!("#!/bin/sh\nset -e\n{text}\n").as_bytes(),
-        &upgrade(script, "1.0-1"),
-    )
+    review(format!("#!/bin/sh\nset -e\n{text}\n").as_bytes(), &upgrade(script, "1.0-1"))
 }
 
 fn class(text: &str) -> ScriptClass {
@@ -98,63 +90,31 @@ fn what_may_be_reached_does() {
 
 #[test]
 fn steps_quote_their_lines() {
-    let review = reviewed(
-        "if [ -e /x ]\nthen\n  rm -f \\\n    /x\nfi",
-        ScriptKind::Postinst,
-    );
-    let [step] = &review.steps[..] else {
-        panic!("{review:?}")
-    };
+    let review = reviewed("if [ -e /x ]\nthen\n  rm -f \\\n    /x\nfi", ScriptKind::Postinst);
+    let [step] = &review.steps[..] else { panic!("{review:?}") };
     assert_eq!((step.lines, &*step.text), ((5, 6), "  rm -f \\\n    /x"));
-    assert_eq!(
-        step.effect,
-        Effect::NeedsReview {
-            why: "rm changes files".into()
-        }
-    );
+    assert_eq!(step.effect, Effect::NeedsReview { why: "rm changes files".into() });
 }
 
 #[test]
 fn helpers_are_done_as_data() {
     for (text, action) in [
         ("ldconfig", Action::Ldconfig),
-        (
-            "if [ \"$1\" = configure ]; then /sbin/ldconfig; fi",
-            Action::Ldconfig,
-        ),
-        (
-            "dpkg-trigger --no-await ldconfig || true",
-            Action::Trigger("ldconfig".into()),
-        ),
-        (
-            "py3compile -p sample",
-            Action::ByteCode(vec!["-p".into(), "sample".into()]),
-        ),
+        ("if [ \"$1\" = configure ]; then /sbin/ldconfig; fi", Action::Ldconfig),
+        ("dpkg-trigger --no-await ldconfig || true", Action::Trigger("ldconfig".into())),
+        ("py3compile -p sample", Action::ByteCode(vec!["-p".into(), "sample".into()])),
         (
             "update-rc.d sample defaults >/dev/null || exit 1",
             Action::InitScript(vec!["sample".into(), "defaults".into()]),
         ),
         (
             "/usr/bin/python3.11 -E -S /usr/lib/python3.11/py_compile.py $(dpkg -L x)",
-            Action::ByteCode(
-                [
-                    "python3.11",
-                    "-E",
-                    "-S",
-                    "/usr/lib/python3.11/py_compile.py",
-                ]
-                .map(String::from)
-                .into(),
-            ),
+            Action::ByteCode(["python3.11", "-E", "-S", "/usr/lib/python3.11/py_compile.py"].map(String::from).into()),
         ),
         ("update-shells", Action::Shells(Vec::new())),
         (
             "update-alternatives --quiet --remove rename /usr/bin/p",
-            Action::Alternatives(
-                ["--quiet", "--remove", "rename", "/usr/bin/p"]
-                    .map(String::from)
-                    .into(),
-            ),
+            Action::Alternatives(["--quiet", "--remove", "rename", "/usr/bin/p"].map(String::from).into()),
         ),
         (
             "if deb-systemd-helper --quiet was-enabled 'x.service'; then deb-systemd-helper enable 'x.service' >/dev/null || true; fi",
@@ -162,81 +122,44 @@ fn helpers_are_done_as_data() {
         ),
     ] {
         let review = reviewed(text, ScriptKind::Postinst);
-        assert_eq!(
-            review.class(),
-            ScriptClass::DoneAsData,
-            "{text}: {review:?}"
-        );
+        assert_eq!(review.class(), ScriptClass::DoneAsData, "{text}: {review:?}");
         assert_eq!(review.actions().collect::<Vec<_>>(), [&action], "{text}");
     }
 }
 
 #[test]
 fn moves_of_conffiles_apply_by_version() {
-    let script =
-        |last: &str| format!("dpkg-maintscript-helper rm_conffile /etc/a {last} sample -- \"$@\"");
+    let script = |last: &str| format!("dpkg-maintscript-helper rm_conffile /etc/a {last} sample -- \"$@\"");
     for kind in [ScriptKind::Preinst, ScriptKind::Postinst] {
-        assert_eq!(
-            reviewed(&script("0.9~"), kind).class(),
-            ScriptClass::Harmless
-        );
+        assert_eq!(reviewed(&script("0.9~"), kind).class(), ScriptClass::Harmless);
         let review = reviewed(&script("1.5~"), kind);
         let expected = ConffileHelper {
-            kind: HelperKind::RemoveConffile {
-                path: "/etc/a".into(),
-            },
+            kind: HelperKind::RemoveConffile { path: "/etc/a".into() },
             last_version: Some("1.5~".into()),
             package: Some("sample".into()),
         };
-        assert_eq!(
-            review.actions().collect::<Vec<_>>(),
-            [&Action::Conffile(expected)]
-        );
+        assert_eq!(review.actions().collect::<Vec<_>>(), [&Action::Conffile(expected)]);
     }
-    assert_eq!(
-        reviewed(&script("1.5~"), ScriptKind::Postrm).class(),
-        ScriptClass::Harmless
-    );
-    let fresh = Invocation {
-        old_version: None,
-        ..upgrade(ScriptKind::Postinst, "1.0-1")
-    };
+    assert_eq!(reviewed(&script("1.5~"), ScriptKind::Postrm).class(), ScriptClass::Harmless);
+    let fresh = Invocation { old_version: None, ..upgrade(ScriptKind::Postinst, "1.0-1") };
     let text = format!("#!/bin/sh\n{}\n", script("1.5~"));
-    assert_eq!(
-        review(text.as_bytes(), &fresh).class(),
-        ScriptClass::Harmless
-    );
+    assert_eq!(review(text.as_bytes(), &fresh).class(), ScriptClass::Harmless);
 }
 
 #[test]
 fn files_are_tested_in_the_tree_until_they_may_have_changed() {
     let tree = |path: &str| {
-        let file = TargetFacts {
-            kind: TargetKind::File,
-            is_empty: false,
-            is_executable: false,
-        };
+        let file = TargetFacts { kind: TargetKind::File, is_empty: false, is_executable: false };
         match path {
-            "/etc/file" => Some(PathFacts {
-                is_symlink: false,
-                target: Some(file),
-            }),
-            "/etc/link" => Some(PathFacts {
-                is_symlink: true,
-                target: None,
-            }),
+            "/etc/file" => Some(PathFacts { is_symlink: false, target: Some(file) }),
+            "/etc/link" => Some(PathFacts { is_symlink: true, target: None }),
             "/etc/none" => Some(PathFacts::default()),
             _ => None,
         }
     };
     let class = |text: &str| {
         let script = format!("#!/bin/sh\n{text}\n");
-        review_in(
-            script.as_bytes(),
-            &upgrade(ScriptKind::Postinst, "1.0-1"),
-            tree,
-        )
-        .class()
+        review_in(script.as_bytes(), &upgrade(ScriptKind::Postinst, "1.0-1"), tree).class()
     };
     for text in [
         "[ -e /etc/file ] || rm /x",
@@ -265,14 +188,8 @@ fn files_are_tested_in_the_tree_until_they_may_have_changed() {
 
 #[test]
 fn a_script_that_stops_is_refused() {
-    assert_eq!(
-        class("if [ \"$1\" = configure ]; then echo no >&2; exit 1; fi"),
-        ScriptClass::Refuse
-    );
-    assert_eq!(
-        class("if [ -e /x ]; then exit 1; fi"),
-        ScriptClass::NeedsReview
-    );
+    assert_eq!(class("if [ \"$1\" = configure ]; then echo no >&2; exit 1; fi"), ScriptClass::Refuse);
+    assert_eq!(class("if [ -e /x ]; then exit 1; fi"), ScriptClass::NeedsReview);
     assert_eq!(class("wget http://example.org/"), ScriptClass::Refuse);
     assert_eq!(class("grep -q x /etc/x || exit 1"), ScriptClass::Harmless);
 }
@@ -280,16 +197,8 @@ fn a_script_that_stops_is_refused() {
 #[test]
 fn scripts_of_other_languages_need_review() {
     let invocation = upgrade(ScriptKind::Postinst, "1.0-1");
-    for script in [
-        &b"#!/usr/bin/perl\n"[..],
-        b"\x7fELF",
-        b"",
-        b"#!/bin/sh\n\xff",
-    ] {
-        assert_eq!(
-            review(script, &invocation).class(),
-            ScriptClass::NeedsReview
-        );
+    for script in [&b"#!/usr/bin/perl\n"[..], b"\x7fELF", b"", b"#!/bin/sh\n\xff"] {
+        assert_eq!(review(script, &invocation).class(), ScriptClass::NeedsReview);
     }
     let long = [&b"#!/bin/sh\n"[..], &vec![b'\n'; MAX_SCRIPT_LENGTH]].concat();
     assert_eq!(review(&long, &invocation).class(), ScriptClass::NeedsReview);
@@ -297,9 +206,8 @@ fn scripts_of_other_languages_need_review() {
 
 #[test]
 fn work_is_bounded() {
-    let nested = (0..30).fold(String::from("f0() { :; }\n"), |text, i| {
-        text + &format!("f{}() {{ f{i}; f{i}; }}\n", i + 1)
-    });
+    let nested =
+        (0..30).fold(String::from("f0() { :; }\n"), |text, i| text + &format!("f{}() {{ f{i}; f{i}; }}\n", i + 1));
     assert_eq!(class(&format!("{nested}f30")), ScriptClass::NeedsReview);
     assert_eq!(class("f() { f; }\nf"), ScriptClass::NeedsReview);
     let loops = "for a in 1 2 3 4 5 6 7 8 9; do ".repeat(8) + "echo; " + &"done; ".repeat(8);

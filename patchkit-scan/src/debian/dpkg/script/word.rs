@@ -4,10 +4,7 @@ use super::parser::{Parser, SyntaxError};
 use super::syntax::{Fallback, Part, PartKind, Word};
 
 /// Reads a word up to a byte that ends it, or `None` where one is next.
-pub(super) fn read(
-    parser: &mut Parser<'_>,
-    ends: impl Fn(u8) -> bool,
-) -> Result<Option<Word>, SyntaxError> {
+pub(super) fn read(parser: &mut Parser<'_>, ends: impl Fn(u8) -> bool) -> Result<Option<Word>, SyntaxError> {
     parser.deeper()?;
     let start = parser.at;
     let mut parts = Parts::default();
@@ -25,11 +22,7 @@ pub(super) fn read(
         }
     }
     parser.depth -= 1;
-    if parser.at == start {
-        Ok(None)
-    } else {
-        Ok(Some(parts.word()))
-    }
+    if parser.at == start { Ok(None) } else { Ok(Some(parts.word())) }
 }
 
 /// Collects parts, joining neighbouring bytes of text.
@@ -57,10 +50,7 @@ impl Parts {
     fn flush(&mut self) {
         if !self.text.is_empty() {
             let text = String::from_utf8_lossy(&std::mem::take(&mut self.text)).into_owned();
-            self.done.push(Part {
-                kind: PartKind::Text(text),
-                quoted: self.quoted,
-            });
+            self.done.push(Part { kind: PartKind::Text(text), quoted: self.quoted });
         }
     }
 
@@ -101,14 +91,7 @@ fn double_quoted(parser: &mut Parser<'_>, parts: &mut Parts) -> Result<(), Synta
                 parser.advance();
                 let next = parser.peek().unwrap_or(b'\\');
                 let escapes = b"$`\"\\".contains(&next);
-                parts.text(
-                    if escapes {
-                        std::slice::from_ref(&next)
-                    } else {
-                        b"\\"
-                    },
-                    true,
-                );
+                parts.text(if escapes { std::slice::from_ref(&next) } else { b"\\" }, true);
                 parser.at += usize::from(escapes);
             }
             b'$' => dollar(parser, parts, true)?,
@@ -143,13 +126,7 @@ fn dollar(parser: &mut Parser<'_>, parts: &mut Parts, quoted: bool) -> Result<()
     } else if parser.take(b"{") {
         parts.push(braced(parser)?, quoted);
     } else if let Some(name) = name(parser) {
-        parts.push(
-            PartKind::Variable {
-                name,
-                fallback: None,
-            },
-            quoted,
-        );
+        parts.push(PartKind::Variable { name, fallback: None }, quoted);
     } else if !quoted && matches!(parser.peek(), Some(b'\'' | b'"')) {
         return Err(parser.error("a quotation of bash"));
     } else {
@@ -164,10 +141,9 @@ fn name(parser: &mut Parser<'_>) -> Option<String> {
     let first = *rest.first()?;
     let length = match first {
         b'0'..=b'9' | b'@' | b'*' | b'#' | b'?' | b'-' | b'$' | b'!' => 1,
-        _ if first.is_ascii_alphabetic() || first == b'_' => rest
-            .iter()
-            .take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_')
-            .count(),
+        _ if first.is_ascii_alphabetic() || first == b'_' => {
+            rest.iter().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_').count()
+        }
         _ => return None,
     };
     parser.at += length;
@@ -184,10 +160,7 @@ fn braced(parser: &mut Parser<'_>) -> Result<PartKind, SyntaxError> {
         return Ok(PartKind::Opaque(Vec::new()));
     }
     if parser.take(b"}") {
-        return Ok(PartKind::Variable {
-            name,
-            fallback: None,
-        });
+        return Ok(PartKind::Variable { name, fallback: None });
     }
     let empty_is_unset = parser.take(b":");
     let operator = parser.peek();
@@ -195,15 +168,8 @@ fn braced(parser: &mut Parser<'_>) -> Result<PartKind, SyntaxError> {
     match operator {
         Some(sign @ (b'-' | b'+')) => {
             let word = up_to_brace(parser)?;
-            let fallback = Fallback {
-                when_set: sign == b'+',
-                empty_is_unset,
-                word,
-            };
-            Ok(PartKind::Variable {
-                name,
-                fallback: Some(fallback),
-            })
+            let fallback = Fallback { when_set: sign == b'+', empty_is_unset, word };
+            Ok(PartKind::Variable { name, fallback: Some(fallback) })
         }
         Some(b'%' | b'#') if !empty_is_unset => Ok(PartKind::Opaque(vec![up_to_brace(parser)?])),
         _ => Err(parser.error("an expansion that is not understood")),
@@ -218,10 +184,7 @@ fn up_to_brace(parser: &mut Parser<'_>) -> Result<Word, SyntaxError> {
 
 fn arithmetic(parser: &mut Parser<'_>) -> Result<PartKind, SyntaxError> {
     let rest = &parser.text[parser.at..];
-    let end = rest
-        .windows(2)
-        .position(|pair| pair == b"))")
-        .ok_or_else(|| parser.error("an unclosed sum"))?;
+    let end = rest.windows(2).position(|pair| pair == b"))").ok_or_else(|| parser.error("an unclosed sum"))?;
     let sum = &rest[..end];
     if sum.contains(&b'`') || sum.contains(&b'=') || sum.windows(2).any(|pair| pair == b"$(") {
         return Err(parser.error("a sum that is not understood"));
@@ -233,10 +196,7 @@ fn arithmetic(parser: &mut Parser<'_>) -> Result<PartKind, SyntaxError> {
 fn backquoted(parser: &mut Parser<'_>, parts: &mut Parts, quoted: bool) -> Result<(), SyntaxError> {
     parser.advance();
     let rest = &parser.text[parser.at..];
-    let end = rest
-        .iter()
-        .position(|byte| *byte == b'`')
-        .ok_or_else(|| parser.error("an unclosed backquote"))?;
+    let end = rest.iter().position(|byte| *byte == b'`').ok_or_else(|| parser.error("an unclosed backquote"))?;
     let inner = &rest[..end];
     if inner.contains(&b'\\') {
         return Err(parser.error("an escape inside backquotes"));
@@ -262,12 +222,9 @@ mod tests {
     #[test]
     fn quoting() {
         let tree = words("a'b c'\"d $e\"\\ f");
-        for part in [
-            "Text(\"a\"), quoted: false",
-            "Text(\"b c\"), quoted: true",
-            "Text(\"d \"), quoted: true",
-            "name: \"e\"",
-        ] {
+        for part in
+            ["Text(\"a\"), quoted: false", "Text(\"b c\"), quoted: true", "Text(\"d \"), quoted: true", "name: \"e\""]
+        {
             assert!(tree.contains(part), "{part} in {tree}");
         }
     }

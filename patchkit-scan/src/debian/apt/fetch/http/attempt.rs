@@ -7,9 +7,7 @@ use jiff::{Timestamp, fmt::rfc2822};
 use patchkit_core::{Context, Error, ErrorKind, Result, Retry};
 use reqwest::{
     Client, Response, StatusCode,
-    header::{
-        CONTENT_RANGE, ETAG, HeaderMap, HeaderName, IF_RANGE, LAST_MODIFIED, RANGE, RETRY_AFTER,
-    },
+    header::{CONTENT_RANGE, ETAG, HeaderMap, HeaderName, IF_RANGE, LAST_MODIFIED, RANGE, RETRY_AFTER},
 };
 use url::Url;
 
@@ -39,9 +37,9 @@ impl Progress {
         let fresh = bytes.split_off(usize::try_from(repeated).unwrap_or(usize::MAX));
         self.received += fresh.len() as u64;
         match self.length {
-            Some(length) if self.received > length => Err(Error::corrupt(format!(
-                "more than the {length} bytes promised"
-            ))),
+            Some(length) if self.received > length => {
+                Err(Error::corrupt(format!("more than the {length} bytes promised")))
+            }
             _ => Ok(fresh),
         }
     }
@@ -49,10 +47,9 @@ impl Progress {
     /// Whether everything has come that was promised.
     pub(super) fn finish(&self) -> Result<()> {
         match self.length {
-            Some(length) if self.received < length => Err(Error::unavailable(format!(
-                "ends after {} of {length} bytes",
-                self.received
-            ))),
+            Some(length) if self.received < length => {
+                Err(Error::unavailable(format!("ends after {} of {length} bytes", self.received)))
+            }
             _ => Ok(()),
         }
     }
@@ -70,11 +67,7 @@ impl Progress {
             return Err(changed());
         }
         self.repeated = match response.status() {
-            StatusCode::PARTIAL_CONTENT
-                if range_start(response.headers()) == Some(self.received) =>
-            {
-                0
-            }
+            StatusCode::PARTIAL_CONTENT if range_start(response.headers()) == Some(self.received) => 0,
             StatusCode::PARTIAL_CONTENT => {
                 return Err(Error::corrupt("another range than the one asked for"));
             }
@@ -89,12 +82,7 @@ impl Progress {
 ///
 /// # Errors
 /// As `Fetch::open` says; retryable where another attempt may help.
-pub(super) async fn ask(
-    client: &Client,
-    url: &Url,
-    progress: &mut Progress,
-    cx: &Context,
-) -> Result<Response> {
+pub(super) async fn ask(client: &Client, url: &Url, progress: &mut Progress, cx: &Context) -> Result<Response> {
     let mut request = client.get(url.clone());
     if progress.received > 0 {
         request = request.header(RANGE, format!("bytes={}-", progress.received));
@@ -116,27 +104,14 @@ pub(super) async fn ask(
 
 /// What tells one version of a file from another: a strong entity tag, else the date (RFC 9110 section 13.1.5).
 fn validator(headers: &HeaderMap) -> Option<String> {
-    let text = |name: HeaderName| {
-        headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .map(str::to_owned)
-    };
-    text(ETAG)
-        .filter(|tag| !tag.starts_with("W/"))
-        .or_else(|| text(LAST_MODIFIED))
+    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    text(ETAG).filter(|tag| !tag.starts_with("W/")).or_else(|| text(LAST_MODIFIED))
 }
 
 /// The start of `Content-Range: bytes 500-999/1000`.
 fn range_start(headers: &HeaderMap) -> Option<u64> {
     let value = headers.get(CONTENT_RANGE)?.to_str().ok()?;
-    value
-        .strip_prefix("bytes ")?
-        .split('-')
-        .next()?
-        .trim()
-        .parse()
-        .ok()
+    value.strip_prefix("bytes ")?.split('-').next()?.trim().parse().ok()
 }
 
 fn changed() -> Error {
@@ -147,9 +122,9 @@ fn refused(response: &Response, now: Timestamp) -> Error {
     let status = response.status();
     let kind = match status {
         StatusCode::NOT_FOUND | StatusCode::GONE => ErrorKind::NotFound,
-        StatusCode::UNAUTHORIZED
-        | StatusCode::FORBIDDEN
-        | StatusCode::PROXY_AUTHENTICATION_REQUIRED => ErrorKind::Denied,
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+            ErrorKind::Denied
+        }
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => ErrorKind::Unavailable,
         _ if status.is_server_error() => ErrorKind::Unavailable,
         _ => ErrorKind::Unexpected,
@@ -167,9 +142,7 @@ fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     if let Ok(seconds) = value.parse() {
         return Some(Duration::from_secs(seconds));
     }
-    let date = value
-        .strip_suffix("GMT")
-        .map(|date| format!("{date}+0000"))?;
+    let date = value.strip_suffix("GMT").map(|date| format!("{date}+0000"))?;
     let at = rfc2822::parse(&date).ok()?.timestamp();
     Some(at.duration_since(now).try_into().unwrap_or_default())
 }

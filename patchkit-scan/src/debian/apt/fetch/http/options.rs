@@ -47,37 +47,23 @@ impl HttpOptions {
     /// address.
     #[must_use]
     pub fn with_proxy(self, url: impl Into<String>) -> Self {
-        Self {
-            proxy: Some(url.into()),
-            ..self
-        }
+        Self { proxy: Some(url.into()), ..self }
     }
 
     /// Tries at most so many times more after a failure, the first time after `first_pause`, each time twice as long.
     #[must_use]
     pub fn with_retries(self, attempts: u32, first_pause: Duration) -> Self {
-        Self {
-            attempts,
-            first_pause,
-            ..self
-        }
+        Self { attempts, first_pause, ..self }
     }
 
     /// Gives up when no connection stands within `connect`, or when no byte comes within `read`.
     #[must_use]
     pub fn with_timeouts(self, connect: Duration, read: Duration) -> Self {
-        Self {
-            connect_timeout: connect,
-            read_timeout: read,
-            ..self
-        }
+        Self { connect_timeout: connect, read_timeout: read, ..self }
     }
 
     pub(super) fn retries(&self) -> Retries {
-        Retries {
-            attempts: self.attempts,
-            first_pause: self.first_pause,
-        }
+        Retries { attempts: self.attempts, first_pause: self.first_pause }
     }
 
     pub(super) fn client(&self) -> Result<Client> {
@@ -99,8 +85,7 @@ impl HttpOptions {
             .read_timeout(self.read_timeout)
             .redirect(redirect::Policy::custom(follow));
         if let Some(proxy) = &self.proxy {
-            let proxy = Proxy::all(proxy.as_str())
-                .map_err(|_| Error::invalid("the proxy's address cannot be read"))?;
+            let proxy = Proxy::all(proxy.as_str()).map_err(|_| Error::invalid("the proxy's address cannot be read"))?;
             builder = builder.proxy(proxy);
         }
         Ok(builder)
@@ -112,9 +97,7 @@ impl HttpOptions {
             let read = Certificate::from_pem_bundle(pem);
             let read = read.map_err(|error| Error::invalid(error.to_string()).because(error))?;
             if read.is_empty() {
-                return Err(Error::invalid(
-                    "a file of certificate authorities holds none",
-                ));
+                return Err(Error::invalid("a file of certificate authorities holds none"));
             }
             certificates.extend(read);
         }
@@ -124,10 +107,7 @@ impl HttpOptions {
 
 /// Follows redirects, but never from HTTPS to HTTP.
 fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
-    let secure = attempt
-        .previous()
-        .last()
-        .is_some_and(|previous| previous.scheme() == "https");
+    let secure = attempt.previous().last().is_some_and(|previous| previous.scheme() == "https");
     if secure && attempt.url().scheme() != "https" {
         return attempt.error("redirected from https: to an insecure address");
     }
@@ -155,9 +135,7 @@ impl Retries {
         if failures >= self.attempts {
             return None;
         }
-        let own = self
-            .first_pause
-            .saturating_mul(2_u32.saturating_pow(failures));
+        let own = self.first_pause.saturating_mul(2_u32.saturating_pow(failures));
         Some(wanted.unwrap_or(own).min(MAX_PAUSE))
     }
 }

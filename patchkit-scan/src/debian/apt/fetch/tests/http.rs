@@ -25,10 +25,7 @@ impl Server {
         thread::spawn(move || {
             for answer in answers {
                 let (stream, _) = listener.accept().expect("a connection");
-                noted
-                    .lock()
-                    .expect("unpoisoned")
-                    .push(serve(stream, &answer));
+                noted.lock().expect("unpoisoned").push(serve(stream, &answer));
             }
         });
         Self { address, heads }
@@ -59,8 +56,7 @@ fn answer(status: &str, headers: &str, body: &str) -> Vec<u8> {
 
 fn client() -> HttpFetch {
     let options = HttpOptions::default().with_retries(3, Duration::from_millis(1));
-    HttpFetch::new(&options.with_timeouts(Duration::from_secs(5), Duration::from_millis(500)))
-        .expect("a client")
+    HttpFetch::new(&options.with_timeouts(Duration::from_secs(5), Duration::from_millis(500))).expect("a client")
 }
 
 async fn read(fetch: &HttpFetch, url: &Url) -> Result<String> {
@@ -76,12 +72,7 @@ async fn busy_servers_are_asked_again() {
         answer("429 Slow", "Content-Length: 0\r\nRetry-After: 0\r\n", ""),
         answer("200 OK", "Content-Length: 5\r\n", "hello"),
     ]);
-    assert_eq!(
-        read(&client(), &server.url("/a"))
-            .await
-            .expect("third time"),
-        "hello"
-    );
+    assert_eq!(read(&client(), &server.url("/a")).await.expect("third time"), "hello");
     assert_eq!(server.heads().len(), 3);
 }
 
@@ -90,30 +81,17 @@ async fn at_last_we_give_up() {
     let server = Server::start(vec![answer("500 Broken", "Content-Length: 0\r\n", ""); 4]);
     let error = read(&client(), &server.url("/a")).await.expect_err("never");
     assert_eq!(error.kind(), ErrorKind::Unavailable);
-    assert!(
-        error
-            .to_string()
-            .ends_with("/a: the server answers 500 Internal Server Error"),
-        "{error}"
-    );
+    assert!(error.to_string().ends_with("/a: the server answers 500 Internal Server Error"), "{error}");
     assert_eq!(server.heads().len(), 4);
 }
 
 #[tokio::test]
 async fn a_no_is_not_asked_again() {
-    for (status, kind) in [
-        ("404 No", ErrorKind::NotFound),
-        ("403 No", ErrorKind::Denied),
-        ("407 No", ErrorKind::Denied),
-    ] {
+    for (status, kind) in
+        [("404 No", ErrorKind::NotFound), ("403 No", ErrorKind::Denied), ("407 No", ErrorKind::Denied)]
+    {
         let server = Server::start(vec![answer(status, "Content-Length: 0\r\n", "")]);
-        assert_eq!(
-            read(&client(), &server.url("/a"))
-                .await
-                .expect_err(status)
-                .kind(),
-            kind
-        );
+        assert_eq!(read(&client(), &server.url("/a")).await.expect_err(status).kind(), kind);
     }
 }
 
@@ -122,88 +100,43 @@ async fn a_dropped_body_goes_on_where_it_stopped() {
     let server = Server::start(vec![
         answer("200 OK", "Content-Length: 10\r\nETag: \"v1\"\r\n", "01234"),
         answer("503 Busy", "Content-Length: 0\r\n", ""),
-        answer(
-            "206 Partial",
-            "Content-Length: 5\r\nContent-Range: bytes 5-9/10\r\nETag: \"v1\"\r\n",
-            "567",
-        ),
-        answer(
-            "206 Partial",
-            "Content-Length: 2\r\nContent-Range: bytes 8-9/10\r\nETag: \"v1\"\r\n",
-            "89",
-        ),
+        answer("206 Partial", "Content-Length: 5\r\nContent-Range: bytes 5-9/10\r\nETag: \"v1\"\r\n", "567"),
+        answer("206 Partial", "Content-Length: 2\r\nContent-Range: bytes 8-9/10\r\nETag: \"v1\"\r\n", "89"),
     ]);
-    assert_eq!(
-        read(&client(), &server.url("/a")).await.expect("in pieces"),
-        "0123456789"
-    );
+    assert_eq!(read(&client(), &server.url("/a")).await.expect("in pieces"), "0123456789");
     let heads = server.heads();
-    assert!(
-        heads[1].contains("range: bytes=5-\r\n") && heads[1].contains("if-range: \"v1\"\r\n"),
-        "{}",
-        heads[1]
-    );
+    assert!(heads[1].contains("range: bytes=5-\r\n") && heads[1].contains("if-range: \"v1\"\r\n"), "{}", heads[1]);
     assert!(heads[3].contains("range: bytes=8-\r\n"), "{}", heads[3]);
 }
 
 #[tokio::test]
 async fn a_server_without_ranges_is_read_from_the_start() {
     let head = "Content-Length: 10\r\nLast-Modified: Sat, 11 Jul 2026 10:16:37 GMT\r\n";
-    let server = Server::start(vec![
-        answer("200 OK", head, "01234"),
-        answer("200 OK", head, "0123456789"),
-    ]);
-    assert_eq!(
-        read(&client(), &server.url("/a")).await.expect("twice"),
-        "0123456789"
-    );
+    let server = Server::start(vec![answer("200 OK", head, "01234"), answer("200 OK", head, "0123456789")]);
+    assert_eq!(read(&client(), &server.url("/a")).await.expect("twice"), "0123456789");
 }
 
 #[tokio::test]
 async fn a_file_that_changed_is_not_pieced_together() {
     let server = Server::start(vec![
         answer("200 OK", "Content-Length: 10\r\nETag: \"v1\"\r\n", "01234"),
-        answer(
-            "200 OK",
-            "Content-Length: 10\r\nETag: \"v2\"\r\n",
-            "abcdefghij",
-        ),
+        answer("200 OK", "Content-Length: 10\r\nETag: \"v2\"\r\n", "abcdefghij"),
     ]);
-    assert_eq!(
-        read(&client(), &server.url("/a"))
-            .await
-            .expect_err("another file")
-            .kind(),
-        ErrorKind::Conflict
-    );
+    assert_eq!(read(&client(), &server.url("/a")).await.expect_err("another file").kind(), ErrorKind::Conflict);
     let server = Server::start(vec![
         answer("200 OK", "Content-Length: 10\r\nETag: \"v1\"\r\n", "01234"),
-        answer(
-            "206 Partial",
-            "Content-Length: 6\r\nContent-Range: bytes 4-9/10\r\nETag: \"v1\"\r\n",
-            "456789",
-        ),
+        answer("206 Partial", "Content-Length: 6\r\nContent-Range: bytes 4-9/10\r\nETag: \"v1\"\r\n", "456789"),
     ]);
-    assert_eq!(
-        read(&client(), &server.url("/a"))
-            .await
-            .expect_err("another range")
-            .kind(),
-        ErrorKind::Corrupt
-    );
+    assert_eq!(read(&client(), &server.url("/a")).await.expect_err("another range").kind(), ErrorKind::Corrupt);
 }
 
 #[tokio::test]
 async fn silence_is_unavailable() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = url(&format!(
-        "http://{}/",
-        listener.local_addr().expect("an address")
-    ));
+    let address = url(&format!("http://{}/", listener.local_addr().expect("an address")));
     let options = HttpOptions::default().with_retries(0, Duration::ZERO);
     let fetch =
-        HttpFetch::new(&options.with_timeouts(Duration::from_secs(1), Duration::from_millis(100)))
-            .expect("a client");
+        HttpFetch::new(&options.with_timeouts(Duration::from_secs(1), Duration::from_millis(100))).expect("a client");
     let error = read(&fetch, &address).await.expect_err("nobody answers");
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     drop(listener);
@@ -217,13 +150,7 @@ async fn bodies_are_bounded() {
     let endless = answer("200 OK", "", &"x".repeat(2000));
     for body in [lying, endless] {
         let server = Server::start(vec![body]);
-        assert_eq!(
-            read(&client(), &server.url("/a"))
-                .await
-                .expect_err("too large")
-                .kind(),
-            ErrorKind::Corrupt
-        );
+        assert_eq!(read(&client(), &server.url("/a")).await.expect_err("too large").kind(), ErrorKind::Corrupt);
     }
 }
 
@@ -232,21 +159,10 @@ async fn a_proxy_gets_its_credentials_and_the_whole_address() {
     let proxy = Server::start(vec![answer("200 OK", "Content-Length: 2\r\n", "ok")]);
     let options = HttpOptions::default().with_proxy(format!("http://user:pass@{}", proxy.address));
     let fetch = HttpFetch::new(&options).expect("a client");
-    assert_eq!(
-        read(&fetch, &url("http://deb.example.org/x"))
-            .await
-            .expect("through the proxy"),
-        "ok"
-    );
+    assert_eq!(read(&fetch, &url("http://deb.example.org/x")).await.expect("through the proxy"), "ok");
     let head = &proxy.heads()[0];
-    assert!(
-        head.starts_with("get http://deb.example.org/x http/1.1\r\n"),
-        "{head}"
-    );
-    assert!(
-        head.contains("proxy-authorization: basic dxnlcjpwyxnz\r\n"),
-        "{head}"
-    );
+    assert!(head.starts_with("get http://deb.example.org/x http/1.1\r\n"), "{head}");
+    assert!(head.contains("proxy-authorization: basic dxnlcjpwyxnz\r\n"), "{head}");
 }
 
 /// Run again as a process of its own, since the environment of this one is shared.
@@ -259,41 +175,23 @@ async fn proxies_are_taken_from_the_environment() {
     }
     let proxy = Server::start(vec![answer("200 OK", "Content-Length: 2\r\n", "ok")]);
     let direct = Server::start(vec![answer("200 OK", "Content-Length: 2\r\n", "ok")]);
-    for target in [
-        "http://deb.example.org/x".to_owned(),
-        direct.url("/x").to_string(),
-    ] {
+    for target in ["http://deb.example.org/x".to_owned(), direct.url("/x").to_string()] {
         let status = std::process::Command::new(std::env::current_exe().expect("this test"))
-            .args([
-                "--exact",
-                "debian::apt::fetch::tests::http::proxies_are_taken_from_the_environment",
-            ])
+            .args(["--exact", "debian::apt::fetch::tests::http::proxies_are_taken_from_the_environment"])
             .env(TARGET, target)
             .env("http_proxy", format!("http://user:pass@{}", proxy.address))
             .env("no_proxy", "127.0.0.1")
             .output()
             .expect("runs");
-        assert!(
-            status.status.success(),
-            "{}",
-            String::from_utf8_lossy(&status.stdout)
-        );
+        assert!(status.status.success(), "{}", String::from_utf8_lossy(&status.stdout));
     }
     assert_eq!((proxy.heads().len(), direct.heads().len()), (1, 1));
-    assert!(
-        proxy.heads()[0].contains("proxy-authorization: basic"),
-        "{}",
-        proxy.heads()[0]
-    );
+    assert!(proxy.heads()[0].contains("proxy-authorization: basic"), "{}", proxy.heads()[0]);
 }
 
 #[tokio::test]
 async fn cancelling_ends_the_wait_for_another_attempt() {
-    let server = Server::start(vec![answer(
-        "503 Busy",
-        "Content-Length: 0\r\nRetry-After: 50\r\n",
-        "",
-    )]);
+    let server = Server::start(vec![answer("503 Busy", "Content-Length: 0\r\nRetry-After: 50\r\n", "")]);
     let (fetch, cx) = (client(), Context::new());
     let (stop, address) = (cx.clone(), server.url("/a"));
     let (result, ()) = tokio::join!(fetch.open(&address, &cx), async move {
@@ -305,7 +203,6 @@ async fn cancelling_ends_the_wait_for_another_attempt() {
 
 #[test]
 fn certificate_authorities_must_be_some() {
-    let error =
-        HttpFetch::new(&HttpOptions::default().with_authorities(*b"nothing")).expect_err("none");
+    let error = HttpFetch::new(&HttpOptions::default().with_authorities(*b"nothing")).expect_err("none");
     assert_eq!(error.kind(), ErrorKind::Invalid);
 }
