@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, error::ErrorKind};
 use jiff::Timestamp;
 use patchkit_core::{Platform, Severity};
 use patchkit_oci::ImageName;
@@ -22,6 +22,23 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
     #[command(flatten)]
     pub(crate) global: Global,
+}
+
+impl Cli {
+    /// Reads the command line; ends the process with status 2 where it cannot be.
+    pub(crate) fn read() -> Self {
+        let cli = Self::parse();
+        let selection = match &cli.command {
+            Command::Plan(plan) => Some(&plan.selection),
+            Command::Patch(patch) if patch.plan.is_none() => Some(&patch.selection),
+            _ => None,
+        };
+        if selection.is_some_and(|selection| selection.advisories.is_empty() && !selection.all) {
+            let message = "which findings? Name advisories with --advisories PATH, or take every upgrade with --all";
+            Self::command().error(ErrorKind::MissingRequiredArgument, message).exit();
+        }
+        cli
+    }
 }
 
 #[derive(Args, Clone, Debug)]
@@ -97,8 +114,8 @@ pub(crate) struct Inventory {
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Platforms {
     /// Only these platforms of an index, as linux/arm64 [default: all]
-    #[arg(long = "platform", value_name = "PLATFORM")]
-    pub(crate) only: Vec<Platform>,
+    #[arg(long, value_name = "PLATFORM")]
+    pub(crate) platform: Vec<Platform>,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -125,7 +142,7 @@ pub(crate) struct Scan {
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Selection {
     /// Files or folders with advisories: Debian's tracker or lists, OSV; needed without --all
-    #[arg(long, value_name = "PATH", num_args = 1.., required_unless_present_any = ["all", "plan"])]
+    #[arg(long, value_name = "PATH", num_args = 1..)]
     pub(crate) advisories: Vec<PathBuf>,
     /// Fix only these: CVE or advisory ids, or package names
     #[arg(long, value_name = "CVE-or-PACKAGE", num_args = 1..)]
@@ -214,4 +231,14 @@ pub(crate) enum Ledger {
         /// The ledger
         file: PathBuf,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_fit_together() {
+        Cli::command().debug_assert();
+    }
 }

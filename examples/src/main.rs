@@ -9,7 +9,6 @@ mod present;
 
 use std::{io::Write, process::ExitCode};
 
-use clap::Parser;
 use patchkit_core::{Error, Stop};
 
 use crate::cli::Cli;
@@ -24,7 +23,7 @@ pub(crate) enum Ended {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::read();
     let verbose = cli.global.verbose;
     trace(verbose);
     match command::run(cli).await {

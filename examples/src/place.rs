@@ -62,14 +62,14 @@ pub(crate) async fn target(name: &ImageName, global: &Global, cx: &Context) -> R
 /// [`NotFound`](patchkit_core::ErrorKind::NotFound) for a platform that the index does not have.
 pub(crate) fn chosen<'a>(target: &'a Target, platforms: &Platforms) -> Result<Vec<&'a Image>> {
     let images = target.images().images();
-    for platform in &platforms.only {
+    for platform in &platforms.platform {
         if !images.iter().any(|image| image.platform() == platform) {
             let there: Vec<_> = images.iter().map(|image| image.platform().to_string()).collect();
             let message = format!("no image for {platform}; there is {}", there.join(", "));
             return Err(Error::not_found(message).on(target.reference()));
         }
     }
-    let asked = |image: &&Image| platforms.only.is_empty() || platforms.only.contains(image.platform());
+    let asked = |image: &&Image| platforms.platform.is_empty() || platforms.platform.contains(image.platform());
     Ok(images.iter().filter(asked).collect())
 }
 

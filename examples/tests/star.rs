@@ -1,4 +1,5 @@
 //! The dependency star: core does no network, file or process and names no vendor; siblings never import each other.
+#![allow(clippy::unwrap_used)]
 
 use std::{
     fs,

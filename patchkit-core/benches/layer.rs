@@ -2,6 +2,7 @@
 //!
 //! `cargo bench -p patchkit-core --bench layer`. The layer is made here, unless `PATCHKIT_BENCH_LAYER` names a
 //! `.tar.gz`.
+#![allow(clippy::unwrap_used)]
 
 use std::{
     fs::File,

@@ -1,4 +1,5 @@
 //! The memory implementations pass the suites, alone and wrapped; broken ones prove that every case can fail.
+#![allow(clippy::unwrap_used)]
 #![cfg(feature = "conformance")]
 #![allow(unreachable_pub)]
 

@@ -1,4 +1,5 @@
 //! The documents of the OCI image specification's own tests, and those that readers read differently.
+#![allow(clippy::unwrap_used)]
 
 mod image;
 

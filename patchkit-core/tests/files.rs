@@ -1,4 +1,5 @@
 //! The merged view against a model of a file system, and against what other tools make of real images.
+#![allow(clippy::unwrap_used)]
 
 mod image;
 

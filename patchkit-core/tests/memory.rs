@@ -1,4 +1,5 @@
 //! How much memory a large image takes, as the kernel counts it. Alone in its file, so that nothing else counts.
+#![allow(clippy::unwrap_used)]
 
 use std::{
     io::{self, Read},

@@ -1,4 +1,5 @@
 //! The typed pipeline from end to end, over the memory implementations and plugins of a few lines.
+#![allow(clippy::unwrap_used)]
 
 use std::sync::{
     Arc,

@@ -1,4 +1,5 @@
 //! Wrappers around a port: how often, how many at once, how long.
+#![allow(clippy::unwrap_used)]
 
 use std::{
     sync::{

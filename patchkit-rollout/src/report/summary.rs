@@ -95,30 +95,29 @@ impl Summary {
 }
 
 fn images(patched: &Patched) -> Vec<ImageSummary> {
+    (0..patched.images().images().len()).map(|place| image(patched, place)).collect()
+}
+
+/// What was done to the image in this place; the chain has one of everything for each.
+fn image(patched: &Patched, place: usize) -> ImageSummary {
     let planned = patched.planned();
     let scanned = planned.scanned();
-    let pairs = scanned.target().images().images().iter().zip(patched.images().images());
-    let parts = planned.plans().iter().zip(scanned.reports()).zip(patched.notes());
-    let summary = |((before, after), ((plan, report), notes)): (
-        (&patchkit_core::Image, &patchkit_core::Image),
-        ((&Plan, &ScanReport), &Vec<Note>),
-    )| {
-        let old: Vec<_> = before.layers().iter().map(|layer| layer.digest()).collect();
-        let added = after.layers().iter().filter(|layer| !old.contains(&layer.digest()));
-        ImageSummary {
-            platform: before.platform().clone(),
-            distribution: report.distribution.as_ref().and_then(|found| found.pretty_name.clone()),
-            packages: report.packages.len(),
-            before: *before.digest(),
-            after: *after.digest(),
-            added_bytes: added.map(|layer| layer.blob().descriptor().size).sum(),
-            changes: plan.changes.clone(),
-            fixed: fixed(plan, report),
-            left: plan.unfixable.clone(),
-            notes: notes.clone(),
-        }
-    };
-    pairs.zip(parts).map(summary).collect()
+    let (before, after) = (&scanned.target().images().images()[place], &patched.images().images()[place]);
+    let (plan, report) = (&planned.plans()[place], &scanned.reports()[place]);
+    let old: Vec<_> = before.layers().iter().map(|layer| layer.digest()).collect();
+    let added = after.layers().iter().filter(|layer| !old.contains(&layer.digest()));
+    ImageSummary {
+        platform: before.platform().clone(),
+        distribution: report.distribution.as_ref().and_then(|found| found.pretty_name.clone()),
+        packages: report.packages.len(),
+        before: *before.digest(),
+        after: *after.digest(),
+        added_bytes: added.map(|layer| layer.blob().descriptor().size).sum(),
+        changes: plan.changes.clone(),
+        fixed: fixed(plan, report),
+        left: plan.unfixable.clone(),
+        notes: patched.notes()[place].clone(),
+    }
 }
 
 /// What the plan fixes, the worst first.
