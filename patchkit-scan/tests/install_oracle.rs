@@ -182,6 +182,82 @@ async fn bookworm_with_nginx_python_and_curl() {
     as_apt_does("bookworm").await;
 }
 
+/// The whole way, from the image's own archives over the solver to the tree.
+#[cfg(feature = "http")]
+mod from_the_archive {
+    use std::{path::PathBuf, sync::Arc};
+
+    use patchkit_core::{Application, Context, Image, Patcher, Plan, ScanReport};
+    use patchkit_scan::{
+        DebianPatcher, Inventory, PatchOptions, Selection,
+        debian::apt::{
+            cache::Cache,
+            client::ArchiveClient,
+            fetch::{HttpFetch, HttpOptions, SchemeFetch},
+        },
+    };
+
+    use super::{differences, facts, fs, image_of_tar, opened, skip};
+
+    async fn report(image: &Image, cx: &Context) -> ScanReport {
+        let Inventory { distribution, packages, warnings } = Inventory::of(image, cx).await.unwrap();
+        let (subject, platform) = (*image.digest(), image.platform().clone());
+        ScanReport { subject, platform, distribution, packages, findings: Vec::new(), warnings }
+    }
+
+    /// The planned changes as the oracle lists its own: name, old version, new version.
+    fn listed(plan: &Plan) -> Vec<String> {
+        let version =
+            |version: &Option<patchkit_core::Version>| version.as_ref().map_or("-", |v| v.as_str()).to_owned();
+        let changes = plan.changes.iter();
+        let mut listed: Vec<String> =
+            changes.map(|c| format!("{}\t{}\t{}", c.package, version(&c.from), version(&c.to))).collect();
+        listed.sort();
+        listed
+    }
+
+    async fn patched_as_apt_does(suite: &str) {
+        let Some(oracle) = std::env::var_os("PATCHKIT_ORACLE").map(PathBuf::from) else {
+            return skip("PATCHKIT_ORACLE names no folder");
+        };
+        let cx = Context::new();
+        let image = opened(&oracle.join("images").join(suite), &cx).await;
+        let cache = tempfile::tempdir().unwrap();
+        let fetch = SchemeFetch::new(HttpFetch::new(&HttpOptions::default()).unwrap());
+        let client = ArchiveClient::new(Arc::new(fetch), Cache::open(cache.path()).unwrap()).accepting_expired(true);
+        let patcher = DebianPatcher::new(client, PatchOptions::default().with_selection(Selection::All));
+        let plan = patcher.plan(&image, &report(&image, &cx).await, &cx).await.unwrap();
+        let upgraded = fs::read_to_string(oracle.join("out").join(suite).join("upgraded.tsv")).unwrap();
+        let without_architecture = |line: &str| {
+            let (name, rest) = line.split_once('\t').unwrap();
+            format!("{}\t{rest}", name.split(':').next().unwrap())
+        };
+        let mut theirs: Vec<String> = upgraded.lines().map(without_architecture).collect();
+        theirs.sort();
+        assert_eq!(listed(&plan), theirs);
+        let patched = match patcher.apply(&image, &plan, &cx).await.unwrap() {
+            Application::Patched { image, .. } => image,
+            Application::Refused(notes) => panic!("{notes:?}"),
+        };
+        let allowed = fs::read_to_string(oracle.join("ci/allowed.txt")).unwrap() + "\n" + super::ALLOWED;
+        let theirs = facts(&image_of_tar(&oracle.join("out").join(suite).join("after.tar")), &cx).await;
+        let different = differences(&theirs, &facts(&patched, &cx).await, &allowed);
+        assert!(different.is_empty(), "{}", different.join("\n"));
+        let again = patcher.plan(&patched, &report(&patched, &cx).await, &cx).await.unwrap();
+        assert_eq!(listed(&again), listed(&plan), "a second plan starts again from the base");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn bullseye() {
+        patched_as_apt_does("bullseye").await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn bookworm() {
+        patched_as_apt_does("bookworm").await;
+    }
+}
+
 /// The real distroless image of the shared data, and the packages that were to upgrade it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_real_distroless_image() {

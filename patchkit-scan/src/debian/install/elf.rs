@@ -218,3 +218,53 @@ impl<'a> Reader<'a> {
         self.bytes.get(usize::try_from(at).ok()?..usize::try_from(end).ok()?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A 64-bit little-endian library: one segment to load, a dynamic segment, and its strings.
+    fn library(machine: u16) -> Vec<u8> {
+        let mut bytes = vec![0; 64 + 2 * 56 + 4 * 16];
+        let mut put =
+            |at: usize, value: u64, size: usize| bytes[at..at + size].copy_from_slice(&value.to_le_bytes()[..size]);
+        put(0, u64::from_le_bytes(*b"\x7fELF\x02\x01\x01\0"), 8);
+        put(16, SHARED_OBJECT, 2);
+        put(18, machine.into(), 2);
+        put(32, 64, 8);
+        put(56, 2, 2);
+        for (header, kind, offset, size) in [(64, PT_LOAD, 0, 300), (120, PT_DYNAMIC, 176, 64)] {
+            put(header, kind, 4);
+            put(header + 8, offset, 8);
+            put(header + 16, offset, 8);
+            put(header + 32, size, 8);
+        }
+        for (at, tag, value) in [(176, DT_STRTAB, 240), (192, DT_NEEDED, 1), (208, DT_SONAME, 11)] {
+            put(at, tag, 8);
+            put(at + 8, value, 8);
+        }
+        bytes.extend_from_slice(b"\0libc.so.6\0libx.so.1\0");
+        bytes
+    }
+
+    #[test]
+    fn a_library_of_another_architecture() {
+        let elf = Elf::parse(&library(183)).unwrap();
+        assert_eq!((elf.machine, elf.is_64, elf.needs_libc6), (183, true, true));
+        assert_eq!(elf.soname.as_deref(), Some(&b"libx.so.1"[..]));
+        assert_eq!(Elf::parse(b"#!/bin/sh"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn damage_does_no_harm(at in 0_usize..260, byte: u8, end in 0_usize..270) {
+            let mut bytes = library(62);
+            let length = bytes.len();
+            bytes[at % length] = byte;
+            bytes.truncate(end);
+            let _ = Elf::parse(&bytes);
+        }
+    }
+}

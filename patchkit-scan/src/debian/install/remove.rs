@@ -1,8 +1,9 @@
-//! Removing a package, with its configuration: what `dpkg --purge` does without running scripts.
+//! Removing what an old version leaves, and whole packages with their configuration: what `dpkg --purge` does without
+//! running scripts.
 
 use std::collections::BTreeSet;
 
-use patchkit_core::{Error, Note, NoteClass, Result};
+use patchkit_core::{Error, Note, NoteClass, Result, image::FilePath};
 
 use super::{
     Installation,
@@ -11,7 +12,10 @@ use super::{
     path,
     tree::child,
 };
-use crate::debian::dpkg::{diversion, info};
+use crate::debian::{
+    dpkg::{diversion, info},
+    path::PackagePath,
+};
 
 impl Installation {
     /// Removes a package, its conffiles and its place in the database.
@@ -37,6 +41,49 @@ impl Installation {
         self.forget(slot, &package);
         self.needs_ldconfig = true;
         Ok(())
+    }
+
+    /// Removes a path that a package had: a file that is none of the `kept`, an empty folder that no other has.
+    pub(super) fn remove_old_file(
+        &mut self,
+        path: &PackagePath,
+        (slot, name): (usize, &str),
+        kept: &BTreeSet<FilePath>,
+    ) {
+        let destination = file_path(diversion::destination(&self.database.diversions, path, name));
+        let Some(place) = self.tree.place(&destination) else {
+            return;
+        };
+        let Some(here) = self.tree.entry(&place) else {
+            return;
+        };
+        let others = self.database.others(path, slot).next().is_some();
+        if here.is_directory() {
+            if !others && self.tree.names(&place).is_empty() {
+                self.tree.remove(&place);
+            }
+        } else if !others && !kept.contains(&place) {
+            self.tree.remove(&place);
+        }
+    }
+
+    /// In a distroless image folders are in no list: those that the removal of files has emptied go.
+    pub(super) fn remove_emptied_folders(&mut self, old: &Package, slot: usize) {
+        for path in &old.list {
+            if self.database.others(path, slot).next().is_some() || self.tree.lstat(&file_path(path)).is_some() {
+                continue;
+            }
+            let mut parent = file_path(path).parent();
+            while let Some(folder) = parent.filter(|folder| folder.components().count() > 2) {
+                match self.tree.entry(&folder) {
+                    Some(entry) if entry.is_directory() && self.tree.names(&folder).is_empty() => {
+                        self.tree.remove(&folder)
+                    }
+                    _ => break,
+                }
+                parent = folder.parent();
+            }
+        }
     }
 
     fn note_unrun_removal(&mut self, package: &Package, kind: &str) -> Result<()> {

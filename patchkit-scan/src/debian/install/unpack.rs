@@ -282,49 +282,6 @@ impl Installation {
         }
     }
 
-    /// Removes a path that a package had: a file that is none of the `kept`, an empty folder that no other has.
-    pub(super) fn remove_old_file(
-        &mut self,
-        path: &PackagePath,
-        (slot, name): (usize, &str),
-        kept: &BTreeSet<FilePath>,
-    ) {
-        let destination = file_path(diversion::destination(&self.database.diversions, path, name));
-        let Some(place) = self.tree.place(&destination) else {
-            return;
-        };
-        let Some(here) = self.tree.entry(&place) else {
-            return;
-        };
-        let others = self.database.others(path, slot).next().is_some();
-        if here.is_directory() {
-            if !others && self.tree.names(&place).is_empty() {
-                self.tree.remove(&place);
-            }
-        } else if !others && !kept.contains(&place) {
-            self.tree.remove(&place);
-        }
-    }
-
-    /// In a distroless image folders are in no list: those that the removal of files has emptied go.
-    fn remove_emptied_folders(&mut self, old: &Package, slot: usize) {
-        for path in &old.list {
-            if self.database.others(path, slot).next().is_some() || self.tree.lstat(&file_path(path)).is_some() {
-                continue;
-            }
-            let mut parent = file_path(path).parent();
-            while let Some(folder) = parent.filter(|folder| folder.components().count() > 2) {
-                match self.tree.entry(&folder) {
-                    Some(entry) if entry.is_directory() && self.tree.names(&folder).is_empty() => {
-                        self.tree.remove(&folder)
-                    }
-                    _ => break,
-                }
-                parent = folder.parent();
-            }
-        }
-    }
-
     /// Strikes paths that were taken over from the lists of the packages that had them.
     fn give_up_taken(&mut self, unpacking: &Unpacking<'_>) -> Result<()> {
         let slots: BTreeSet<usize> = unpacking.taken.iter().map(|(slot, _)| *slot).collect();

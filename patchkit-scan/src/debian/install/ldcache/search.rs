@@ -338,3 +338,49 @@ pub(crate) fn multiarch_tuple(architecture: &str) -> String {
 fn path(constant: &'static str) -> FilePath {
     FilePath::new(constant).expect("a constant path")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_abi_has_its_flags() {
+        for (machine, is_64, flags_of_header, expected) in [
+            (machine::X86_64, true, 0, Some(0x303)),
+            (machine::X86_64, false, 0, Some(0x803)),
+            (machine::AARCH64, true, 0, Some(0xa03)),
+            (machine::ARM, false, 0x0500_0400, Some(0x903)),
+            (machine::ARM, false, 0x0500_0200, Some(0xb03)),
+            (machine::POWERPC64, true, 2, Some(0x503)),
+            (machine::RISCV, true, 5, Some(0x1003)),
+            (machine::S390, true, 0, Some(0x403)),
+            (machine::I386, false, 0, Some(3)),
+            (machine::I386, true, 0, None),
+        ] {
+            let elf = Elf {
+                is_64,
+                machine,
+                flags: flags_of_header,
+                soname: None,
+                needs_libc6: true,
+                os_version: 0,
+                isa_level: 0,
+            };
+            assert_eq!(flags(&elf), expected, "{machine} {is_64}");
+        }
+    }
+
+    #[test]
+    fn names_of_libraries() {
+        for (name, library) in [
+            ("libc.so.6", true),
+            ("ld-linux-aarch64.so.1", true),
+            ("ld64.so.1", true),
+            ("libx.so.#prelink#", false),
+            ("libc.a", false),
+            ("plugin.so", false),
+        ] {
+            assert_eq!(looks_like_library(name.as_bytes()), library, "{name}");
+        }
+    }
+}
