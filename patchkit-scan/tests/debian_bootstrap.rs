@@ -24,7 +24,7 @@ use patchkit_scan::{
         bootstrap::{
             Bootstrap,
             sample::{self, Sample},
-            suites::{Outdated, Suites, first_outdated},
+            suites::{Suites, first_outdated},
         },
     },
 };
@@ -329,7 +329,12 @@ async fn real_releases_have_fixes() {
 }
 
 #[cfg(feature = "http")]
-async fn real_release(outdated: &Outdated, curl: &Bootstrap, is_merged: bool, world: &World) {
+async fn real_release(
+    outdated: &patchkit_scan::debian::bootstrap::suites::Outdated,
+    curl: &Bootstrap,
+    is_merged: bool,
+    world: &World,
+) {
     let World { client, cx, .. } = world;
     let image = curl.image(&outdated.main, "amd64", client, cx).await.unwrap();
     let inventory = Inventory::of(&image, cx).await.unwrap();
