@@ -6,9 +6,12 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use patchkit_core::{Blob, Config, Digest, Edit, Error, Image, Layer, Manifest, ManifestBytes, Plan, Result};
+use serde_json::{Map, Value};
 
 /// The names under which a patched image says what was done, in its labels and annotations alike.
 pub mod label {
+    /// What all of them begin with.
+    pub(super) const PREFIX: &str = "dev.patchkit.";
     /// The digest of the manifest that the patch was made from.
     pub const BASE_DIGEST: &str = "dev.patchkit.base.digest";
     /// What changed: `curl 7.74.0-1 -> 7.74.0-2, …`, sorted.
@@ -41,9 +44,27 @@ pub fn origin(image: &Image) -> Result<Image> {
     };
     let restored = restore(image, &packed).map_err(|error| error.during("find the image before the patch"))?;
     match digest.parse::<Digest>() {
-        Ok(digest) if digest == *restored.digest() => Ok(restored),
+        Ok(digest) if digest == *restored.digest() && is_only_patched(image, &restored) => Ok(restored),
+        // Somebody built on the patched image: what they added is not ours to take away.
+        Ok(digest) if digest == *restored.digest() => Ok(image.clone()),
         _ => Err(Error::corrupt(format!("the image before the patch is {}, not {digest}", restored.digest()))),
     }
+}
+
+/// Whether nothing but a patch lies between the two: one layer, and our own labels.
+fn is_only_patched(image: &Image, base: &Image) -> bool {
+    let execution = |image: &Image| {
+        let mut config = image.config().json().remove("config").unwrap_or_default();
+        if let Some(labels) = config.get_mut("Labels").and_then(Value::as_object_mut) {
+            labels.retain(|name, _| !name.starts_with(label::PREFIX));
+        }
+        let unlabelled = |labels: &Value| labels.is_null() || labels.as_object().is_some_and(Map::is_empty);
+        if let Some(fields) = config.as_object_mut() {
+            fields.retain(|name, value| name != "Labels" || !unlabelled(value));
+        }
+        config
+    };
+    image.layers().len() == base.layers().len() + 1 && execution(image) == execution(base)
 }
 
 fn restore(image: &Image, packed: &str) -> Result<Image> {

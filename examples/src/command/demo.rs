@@ -156,6 +156,7 @@ async fn finish(
         let distribution = inventory.distribution.ok_or_else(|| Error::unexpected("the image has no os-release"))?;
         let scope = Scope::of(&distribution);
         let claims = changelog::of_upgrades(&inventory.packages, &security, &client, &scope, cx).await?;
+        claims.warnings.iter().for_each(|warning| progress.line(&format!("warning: {warning}")));
         let mut advisories = AdvisoryStore::builder();
         claims.advisories.into_iter().for_each(|advisory| advisories.add(advisory));
         Ok::<_, Error>(advisories.build())
