@@ -1,0 +1,173 @@
+//! The tool as a new user meets it: the demo, and every way to hold it wrong.
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+fn patchkit(folder: &Path, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_patchkit")).args(args).current_dir(folder).output().unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn json(output: &Output) -> Value {
+    assert!(output.status.success(), "{}", stderr(output));
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
+}
+
+/// A demo that was run offline: a store with a patched image, a key, a ledger.
+fn demo() -> (TempDir, Value) {
+    let folder = tempfile::tempdir().unwrap();
+    let output = patchkit(folder.path(), &["demo", "--offline", "--folder", "d", "--format", "json"]);
+    let summary = json(&output);
+    (folder, summary)
+}
+
+/// The layout of the demo's repository.
+fn layout(folder: &Path) -> PathBuf {
+    fn find(folder: &Path) -> Option<PathBuf> {
+        if folder.join("oci-layout").exists() {
+            return Some(folder.to_owned());
+        }
+        let mut below = fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path()).filter(|path| path.is_dir());
+        below.find_map(|path| find(&path))
+    }
+    find(&folder.join("d/registry")).expect("the store has a layout")
+}
+
+#[test]
+fn the_demo_goes_from_nothing_to_a_release() {
+    let (folder, summary) = demo();
+    assert_eq!(summary["images"].as_array().unwrap().len(), 2);
+    for image in summary["images"].as_array().unwrap() {
+        assert_eq!(image["fixed"].as_array().unwrap().len(), 3);
+        assert!(image["left"].as_array().unwrap().is_empty());
+    }
+    let after = summary["after"].as_str().unwrap();
+    assert_eq!(summary["deployment"]["shares"][after], 100);
+    let page = fs::read_to_string(folder.path().join("d/report.html")).unwrap();
+    assert!(page.contains(after) && page.contains("CVE-0000-0001"));
+
+    let verified = json(&patchkit(folder.path(), &["ledger", "verify", "d/ledger.jsonl", "--format", "json"]));
+    assert!(verified["entries"].as_u64().unwrap() > 8);
+    let shown = json(&patchkit(folder.path(), &["ledger", "show", "d/ledger.jsonl", "--format", "json"]));
+    assert_eq!(shown.as_array().unwrap().last().unwrap()["record"]["kind"], "release");
+}
+
+#[test]
+fn a_tampered_ledger_is_refused_by_its_entry() {
+    let (folder, _) = demo();
+    let path = folder.path().join("d/ledger.jsonl");
+    let text = fs::read_to_string(&path).unwrap().replacen("demo-tool", "other-tool", 1);
+    fs::write(&path, text).unwrap();
+    let output = patchkit(folder.path(), &["ledger", "verify", "d/ledger.jsonl"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("ledger entry 0"), "{}", stderr(&output));
+}
+
+#[test]
+fn what_is_installed_is_listed_and_compared() {
+    let (folder, summary) = demo();
+    let at = layout(folder.path());
+    let image = |tag: &str| format!("oci:{}:{tag}", at.display());
+    let (before, after) = (image("1.0-previous"), image("1.0"));
+    let listed = json(&patchkit(folder.path(), &["inventory", &after, "--format", "json", "--quiet"]));
+    assert_eq!(listed.as_array().unwrap().len(), 2);
+    assert_eq!(listed[0]["packages"].as_array().unwrap().len(), 3);
+
+    let one = ["inventory", &after, "--format", "json", "--platform", "linux/arm64"];
+    assert_eq!(json(&patchkit(folder.path(), &one))[0]["platform"], "linux/arm64");
+
+    let differ = json(&patchkit(folder.path(), &["diff", &before, &after, "--format", "json"]));
+    let names: Vec<_> = differ[0]["packages"].as_array().unwrap().iter().map(|package| &package["name"]).collect();
+    assert_eq!(names, ["demo-tool:amd64", "libdemo1:amd64"]);
+    assert_eq!(summary["images"].as_array().unwrap().len(), differ.as_array().unwrap().len());
+}
+
+#[test]
+fn findings_at_the_bound_are_status_10() {
+    let (folder, _) = demo();
+    let advisory = r#"{"id": "EXAMPLE-1", "affected": [{"package": {"ecosystem": "sample:1", "name": "libdemo"},
+        "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "9"}]}]}],
+        "database_specific": {"severity": "HIGH"}}"#;
+    fs::write(folder.path().join("advisory.json"), advisory).unwrap();
+    let image = format!("oci:{}:1.0", layout(folder.path()).display());
+    let scan = |bound: &str| {
+        let args = ["scan", &image, "--advisories", "advisory.json", "--fail-on", bound, "--format", "json"];
+        patchkit(folder.path(), &args)
+    };
+    let found = scan("critical");
+    let reports: Value = serde_json::from_slice(&found.stdout).unwrap();
+    let findings = reports[0]["findings"].as_array().unwrap();
+    if findings.is_empty() {
+        panic!("nothing was found: {}", reports[0]["warnings"]);
+    }
+    assert_eq!(found.status.code(), Some(0), "{}", stderr(&found));
+    assert_eq!(scan("unknown").status.code(), Some(10));
+}
+
+#[test]
+fn wrong_usage_is_status_2_and_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    for args in [
+        &["scan"][..],
+        &["plan", "oci:x"],
+        &["patch", "oci:x", "--all"],
+        &["inventory", "not an image"],
+        &["inventory", "oci:x", "--platform", "linux"],
+        &["scan", "oci:x", "--advisories", "a", "--fail-on", "terrible"],
+        &["frobnicate"],
+    ] {
+        let output = patchkit(folder.path(), args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {}", stderr(&output));
+        assert!(output.stdout.is_empty() && !output.stderr.is_empty(), "{args:?}");
+    }
+}
+
+#[test]
+fn what_is_not_there_or_damaged_is_named() {
+    let (folder, _) = demo();
+    let output = patchkit(folder.path(), &["inventory", "oci:nowhere"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("nowhere"), "{}", stderr(&output));
+
+    let at = layout(folder.path());
+    let image = format!("oci:{}:1.0", at.display());
+    for blob in fs::read_dir(at.join("blobs/sha256")).unwrap().flatten() {
+        let bytes = fs::read(blob.path()).unwrap();
+        if bytes.starts_with(&[0x1f, 0x8b]) || bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+            fs::write(blob.path(), &bytes[..bytes.len() / 2]).unwrap();
+        }
+    }
+    let output = patchkit(folder.path(), &["inventory", &image]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(stderr(&output).contains("sha256:") && stderr(&output).contains("corrupt"), "{}", stderr(&output));
+    assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn a_pipeline_with_an_unknown_word_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("p.yaml"), "image: oci:x\ncolour: blue\n").unwrap();
+    let output = patchkit(folder.path(), &["run", "p.yaml"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("p.yaml") && stderr(&output).contains("colour"), "{}", stderr(&output));
+}
+
+#[test]
+fn the_demo_does_not_write_into_a_used_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("used")).unwrap();
+    fs::write(folder.path().join("used/file"), "mine").unwrap();
+    let output = patchkit(folder.path(), &["demo", "--offline", "--folder", "used"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(fs::read_dir(folder.path().join("used")).unwrap().count(), 1);
+}
