@@ -172,7 +172,7 @@ pub(crate) struct Archive {
     /// Accept repositories whose Valid-Until has passed
     #[arg(long)]
     pub(crate) allow_expired: bool,
-    /// The time that everything written bears, RFC 3339 [default: $SOURCE_DATE_EPOCH, or now]
+    /// The time that everything written bears, RFC 3339 [default: $SOURCE_DATE_EPOCH, or when the newest archive was made]
     #[arg(long, value_name = "RFC3339")]
     pub(crate) timestamp: Option<Timestamp>,
 }

@@ -27,7 +27,8 @@ fn file(layer: &mut LayerWriter, name: &str, text: &str) {
 }
 
 fn link(layer: &mut LayerWriter, name: &str, target: &str) {
-    layer.hardlink(&FilePath::new(name).unwrap(), &FilePath::new(target).unwrap()).unwrap();
+    let (path, target) = (FilePath::new(name).unwrap(), FilePath::new(target).unwrap());
+    layer.hardlink(&path, &Metadata::default(), &target).unwrap();
 }
 
 fn repository(name: &str) -> Repository {

@@ -42,7 +42,7 @@ fn write(layer: &mut LayerWriter, word: &str) -> Result<()> {
         return layer.symlink(&path(link), &none, target.as_bytes());
     }
     if let Some((link, target)) = word.split_once("==") {
-        return layer.hardlink(&path(link), &path(target));
+        return layer.hardlink(&path(link), &none, &path(target));
     }
     if let Some((name, text)) = word.split_once('=') {
         return layer.file(&path(name), &none, text.len() as u64, &mut text.as_bytes());
@@ -362,7 +362,7 @@ fn layer_of(steps: &[Step], number: usize) -> Layer {
         match step {
             Step::Directory(name) => layer.directory(&path(name), &Metadata::default()),
             Step::File(name) => write(&mut layer, &format!("{name}={}", number * 100 + at)),
-            Step::Hardlink(name, target) => layer.hardlink(&path(name), &path(target)),
+            Step::Hardlink(name, target) => layer.hardlink(&path(name), &Metadata::default(), &path(target)),
             Step::Opaque(name) => layer.opaque(&path(name)),
             Step::Whiteout(name) => layer.whiteout(&path(name)),
         }

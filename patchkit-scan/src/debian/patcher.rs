@@ -33,7 +33,7 @@ pub struct PatchOptions {
     pub repositories: Option<Repositories>,
     /// Archives and keys for images that name none, such as distroless ones.
     pub fallback: Option<Repositories>,
-    /// The time that everything new bears; that of planning where none is given.
+    /// The time that everything new bears; that of the newest archive where none is given.
     pub timestamp: Option<Timestamp>,
 }
 

@@ -78,7 +78,7 @@ pub(crate) fn layer(items: impl IntoIterator<Item = Item>) -> Layer {
         match item {
             Item::Directory(name) => writer.directory(&path(name), &metadata),
             Item::File(name, text) => writer.file(&path(name), &metadata, text.len() as u64, &mut text.as_bytes()),
-            Item::Hardlink(name, target) => writer.hardlink(&path(name), &path(target)),
+            Item::Hardlink(name, target) => writer.hardlink(&path(name), &metadata, &path(target)),
             Item::Opaque(name) => writer.opaque(&path(name)),
             Item::Symlink(name, target) => writer.symlink(&path(name), &metadata, target.as_bytes()),
             Item::Whiteout(name) => writer.whiteout(&path(name)),

@@ -288,7 +288,7 @@ fn write(calls: &[(FilePath, Metadata, Call)]) -> Result<Vec<u8>, Error> {
             Call::Directory => layer.directory(path, metadata)?,
             Call::File(content) => layer.file(path, metadata, content.len() as u64, &mut &content[..])?,
             Call::Symlink(target) => layer.symlink(path, metadata, target)?,
-            Call::Hardlink(target) => layer.hardlink(path, target)?,
+            Call::Hardlink(target) => layer.hardlink(path, metadata, target)?,
             Call::Whiteout => layer.whiteout(path)?,
             Call::Opaque => layer.opaque(path)?,
             Call::Device(major, minor) => {

@@ -126,12 +126,13 @@ impl LayerWriter {
 
     /// Writes another name of a file that was written before, or that a lower layer has.
     ///
+    /// The metadata should be the file's: who unpacks an archive may give a file what its last name says.
+    ///
     /// # Errors
     /// As [`directory`](Self::directory).
-    pub fn hardlink(&mut self, path: &FilePath, target: &FilePath) -> Result<()> {
+    pub fn hardlink(&mut self, path: &FilePath, metadata: &Metadata, target: &FilePath) -> Result<()> {
         check_path(target)?;
-        let metadata = Metadata::default();
-        self.entry(path, &Member { name: path.as_bytes(), link: target.as_bytes(), ..Member::new(b'1', &metadata) })
+        self.entry(path, &Member { name: path.as_bytes(), link: target.as_bytes(), ..Member::new(b'1', metadata) })
     }
 
     /// Writes a device or a named pipe.

@@ -122,7 +122,7 @@ impl Root {
             },
             EntryKind::HardLink { target } => {
                 let target = self.place(&target)?;
-                self.layer.hardlink(&path, &target)
+                self.layer.hardlink(&path, &metadata, &target)
             }
             EntryKind::Symlink { target } => layer.symlink(&path, &metadata, &target),
             EntryKind::BlockDevice { major, minor } => {

@@ -22,8 +22,8 @@ use super::{
 /// What a layer does at one path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Operation {
-    /// Another name of a file that this layer has, at the given path.
-    HardLink(FilePath),
+    /// Another name of a file that this layer has, at the given path; what it has beside its content is said again.
+    HardLink(FilePath, Metadata),
     /// Puts this, or says again what a folder is that something in it changes.
     Put(Entry),
     /// Takes away what the image has.
@@ -58,7 +58,7 @@ pub fn operations(tree: &Tree, files: &FileTree, answers: &Answers) -> Result<BT
             None => Operation::Whiteout,
             Some(entry) => match entry.content() {
                 Some(Content::Stored(stored)) => match inodes.get(&stored.inode) {
-                    Some(first) => Operation::HardLink(first.clone()),
+                    Some(first) => Operation::HardLink(first.clone(), metadata_of(entry).0),
                     None => {
                         inodes.insert(stored.inode, path.clone());
                         Operation::Put(entry)
@@ -219,12 +219,11 @@ fn write_steps(
 
 fn write_other(writer: &mut LayerWriter, path: &FilePath, operation: Operation) -> Result<()> {
     let entry = match operation {
-        Operation::HardLink(target) => return writer.hardlink(path, &target),
+        Operation::HardLink(target, metadata) => return writer.hardlink(path, &metadata, &target),
         Operation::Whiteout => return writer.whiteout(path),
         Operation::Put(entry) => entry,
     };
-    let Entry { kind, mode, uid, gid, mtime, xattrs } = entry;
-    let metadata = Metadata { mode, uid, gid, mtime, xattrs };
+    let (metadata, kind) = metadata_of(entry);
     match kind {
         Kind::BlockDevice(major, minor) => writer.device(path, &metadata, &NodeKind::BlockDevice { major, minor }),
         Kind::CharDevice(major, minor) => writer.device(path, &metadata, &NodeKind::CharDevice { major, minor }),
@@ -233,6 +232,11 @@ fn write_other(writer: &mut LayerWriter, path: &FilePath, operation: Operation) 
         Kind::File(_) => Err(Error::unexpected("a file without its content").on(path)),
         Kind::Symlink(target) => writer.symlink(path, &metadata, &target),
     }
+}
+
+fn metadata_of(entry: Entry) -> (Metadata, Kind) {
+    let Entry { kind, mode, uid, gid, mtime, xattrs } = entry;
+    (Metadata { mode, uid, gid, mtime, xattrs }, kind)
 }
 
 /// A stream of bytes, read from a thread that may wait.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use patchkit_core::{
     Change, Context, Download, Error, Finding, FindingKey, FixState, Image, Package, Plan, Result, ScanReport,
     Unfixable, UnfixableReason, Version,
@@ -51,7 +52,7 @@ pub(super) async fn plan(
     Ok(Plan {
         subject: *image.digest(),
         base: *base.digest(),
-        timestamp: options.timestamp.unwrap_or_else(|| cx.now()),
+        timestamp: options.timestamp.or_else(|| planning.newest()).unwrap_or_else(|| cx.now()),
         changes: planning.changes(&solution)?,
         unfixable: planning.unfixable(&solution),
     })
@@ -84,6 +85,11 @@ impl Planning<'_> {
             preferences: &self.repositories.preferences,
             architecture: &self.architecture,
         }
+    }
+
+    /// When the newest of the archives was made: planning again with the same archives gives the same plan.
+    fn newest(&self) -> Option<Timestamp> {
+        self.archive.indexes().iter().map(|index| index.origin().release.date).max()
     }
 
     fn solve(&self) -> Solution {
