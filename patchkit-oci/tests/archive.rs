@@ -208,8 +208,10 @@ async fn an_index_that_names_more_than_images_is_not_archived_in_part() {
     let f = Fixture::new().await;
     let image = put(&f.layout, &f.tag("1"), &parts("a", 1, "amd64")).await;
     let other = put(&f.layout, &f.tag("2"), &support::referrer(&image, "x/sbom")).await;
-    let index =
-        support::index(&[image, patchkit_core::Descriptor { artifact_type: Some(MediaType::new("x")), ..other }]);
+    let index = support::index(&[
+        image,
+        patchkit_core::Descriptor { artifact_type: Some(MediaType::new("application/x")), ..other },
+    ]);
     let index: ManifestBytes = index;
     let put = f.layout.put_manifest(&f.tag("all"), &index, &PutManifest::default(), &f.cx).await.unwrap();
     let error = write_archive(&f.set(&put.digest).await, &f.path("a.tar"), ArchiveFormat::Oci, None, &f.cx).await;

@@ -141,7 +141,9 @@ async fn upgraded(image: &Image, debs: Vec<PathBuf>, cx: &Context) -> (Image, Ve
 
 async fn as_apt_does(suite: &str) {
     let Some(oracle) = std::env::var_os("PATCHKIT_ORACLE").map(PathBuf::from) else {
-        return skip("PATCHKIT_ORACLE names no folder");
+        return eprintln!(
+            "skipped: PATCHKIT_ORACLE names no folder of trees that apt made; .ci/oracle/run makes its own"
+        );
     };
     let cx = Context::new();
     let image = opened(&oracle.join("images").join(suite), &cx).await;
@@ -218,7 +220,9 @@ mod from_the_archive {
 
     async fn patched_as_apt_does(suite: &str) {
         let Some(oracle) = std::env::var_os("PATCHKIT_ORACLE").map(PathBuf::from) else {
-            return skip("PATCHKIT_ORACLE names no folder");
+            return eprintln!(
+                "skipped: PATCHKIT_ORACLE names no folder of trees that apt made; .ci/oracle/run makes its own"
+            );
         };
         let cx = Context::new();
         let image = opened(&oracle.join("images").join(suite), &cx).await;

@@ -160,18 +160,13 @@ pub(super) fn is_image(entry: &Descriptor) -> bool {
 mod tests {
     use super::*;
     use crate::{
-        ErrorKind, MediaType,
-        image::{Config, Manifest},
+        ErrorKind,
+        image::{Compression, LayerWriter},
     };
 
     fn image(architecture: &str) -> Image {
-        let config =
-            format!(r#"{{"architecture":"{architecture}","os":"linux","rootfs":{{"type":"layers","diff_ids":[]}}}}"#);
-        let config = Config::parse(config.into()).unwrap();
-        let named = Descriptor::of(MediaType::OCI_CONFIG, config.bytes());
-        let manifest = serde_json::json!({ "schemaVersion": 2, "config": named, "layers": [] }).to_string();
-        let bytes = ManifestBytes { media_type: MediaType::OCI_MANIFEST, bytes: manifest.into() };
-        Image::assemble(Manifest::parse(&bytes).unwrap(), config, vec![]).unwrap()
+        let layer = LayerWriter::new(Compression::None, &Context::new()).unwrap().finish().unwrap();
+        Image::of_layers(&format!("linux/{architecture}").parse().unwrap(), vec![layer]).unwrap()
     }
 
     #[test]
