@@ -40,7 +40,7 @@ fn file(writer: &mut LayerWriter, name: &str, metadata: &Metadata, content: &str
 fn image(layers: &[Layer], env: &str) -> Image {
     let diff_ids: Vec<_> = layers.iter().map(Layer::diff_id).collect();
     let config = json!({
-        "architecture": "amd64", "os": "linux", "config": { "Env": [env] }, "rootfs": { "diff_ids": diff_ids },
+        "architecture": "amd64", "os": "linux", "config": { "Env": [env] }, "rootfs": { "type": "layers", "diff_ids": diff_ids },
     });
     let config = Config::parse(Bytes::from(config.to_string())).unwrap();
     let blobs: Vec<Blob> = layers.iter().map(|layer| layer.blob().clone()).collect();

@@ -107,7 +107,7 @@ fn as_ldconfig_does_with_links_includes_and_special_hardware() {
 #[test]
 fn as_ldconfig_does_with_whole_trees() {
     let Some(trees) = std::env::var_os("PATCHKIT_TREES") else {
-        return skip("PATCHKIT_TREES names no tree");
+        return eprintln!("skipped: PATCHKIT_TREES names no tree; .ci/oracle/run checks the cache of its own");
     };
     std::env::split_paths(&trees).for_each(|tree| compare(&tree));
 }

@@ -199,7 +199,7 @@ mod from_the_archive {
         },
     };
 
-    use super::{differences, facts, fs, image_of_tar, opened, skip};
+    use super::{differences, facts, fs, image_of_tar, opened};
 
     async fn report(image: &Image, cx: &Context) -> ScanReport {
         let Inventory { distribution, packages, warnings } = Inventory::of(image, cx).await.unwrap();
