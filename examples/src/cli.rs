@@ -8,15 +8,17 @@ use patchkit_core::{Platform, Severity};
 use patchkit_oci::ImageName;
 use patchkit_scan::debian::apt::client::Mirror;
 
+/// What is under the list of commands in the help.
+const HELP: &str = "\
+Images are named as skopeo and podman name them: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:TAG], \
+docker://HOST/REPO[:TAG][@DIGEST]; a bare HOST/REPO:TAG is docker://.
+
+Exit status: 0 done, or nothing to do; 1 failed; 2 wrong usage; 3 refused by a verifier or a gate; 4 waiting; \
+10 findings at or above --fail-on.";
+
 /// Patches known vulnerabilities in container images, without a daemon and without root.
-///
-/// Images are named as skopeo and podman name them: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:TAG],
-/// docker://HOST/REPO[:TAG][@DIGEST]; a bare HOST/REPO:TAG is docker://.
-///
-/// Exit status: 0 done, or nothing to do; 1 failed; 2 wrong usage; 3 refused by a verifier or a gate; 4 waiting;
-/// 10 findings at or above --fail-on.
 #[derive(Debug, Parser)]
-#[command(name = "patchkit", version, max_term_width = 100)]
+#[command(name = "patchkit", version, max_term_width = 100, after_help = HELP)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
