@@ -24,6 +24,6 @@ core-tree:
 examples:
     cargo build --release --examples
 
-# A minute of every fuzz target (needs `cargo install cargo-fuzz` and a nightly toolchain).
+# A minute of every fuzz target (needs a C++ compiler for libFuzzer).
 fuzz-smoke seconds="60":
     bash .ci/fuzz {{seconds}}

@@ -1,5 +1,7 @@
 //! The files of `/var/lib/dpkg/alternatives`: names that several packages can provide (update-alternatives(1)).
 
+use std::collections::HashSet;
+
 use super::lines::lines;
 use super::{DatabaseError, DatabaseErrorKind};
 
@@ -72,8 +74,9 @@ impl Alternative {
             followers.push(Follower { name: name.into(), link: reader.path()?.into() });
         }
         let mut choices: Vec<Choice> = Vec::new();
+        let mut taken = HashSet::new();
         while let Some(path) = reader.item()? {
-            if !path.starts_with('/') || choices.iter().any(|choice| &*choice.path == path) {
+            if !path.starts_with('/') || !taken.insert(path.to_owned()) {
                 return Err(reader.error("a choice that is no absolute path, or is there twice"));
             }
             choices.push(reader.choice(path, followers.len())?);

@@ -1,5 +1,7 @@
 //! The file `/var/lib/dpkg/diversions`: files of packages that are put elsewhere (dpkg-divert(1)).
 
+use std::collections::HashSet;
+
 use crate::debian::path::PackagePath;
 
 use super::lines::lines;
@@ -23,6 +25,7 @@ pub struct Diversion {
 pub fn read(file: &str, bytes: &[u8]) -> Result<Vec<Diversion>, DatabaseError> {
     let mut lines = lines(file, bytes)?;
     let mut all: Vec<Diversion> = Vec::new();
+    let mut taken = HashSet::new();
     while let Some((number, from)) = lines.next() {
         let fail = |kind: DatabaseErrorKind| DatabaseError::new(file, number, kind);
         let (Some((_, to)), Some((_, package))) = (lines.next(), lines.next()) else {
@@ -30,9 +33,10 @@ pub fn read(file: &str, bytes: &[u8]) -> Result<Vec<Diversion>, DatabaseError> {
         };
         let path = |bytes| PackagePath::from_absolute(bytes).map_err(|error| fail(error.into()));
         let (from, to) = (path(from)?, path(to)?);
-        if all.iter().any(|old| [&old.from, &old.to].iter().any(|path| **path == from || **path == to)) {
+        if taken.contains(&from) || taken.contains(&to) {
             return Err(fail(DatabaseErrorKind::Line("it conflicts with another diversion")));
         }
+        taken.extend([from.clone(), to.clone()]);
         let package = String::from_utf8_lossy(package);
         let package = (package != ":").then(|| package.into());
         all.push(Diversion { from, to, package });

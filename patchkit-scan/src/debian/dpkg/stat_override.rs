@@ -1,5 +1,7 @@
 //! The file `/var/lib/dpkg/statoverride`: owners and modes the administrator wants (dpkg-statoverride(1)).
 
+use std::collections::HashSet;
+
 use crate::debian::path::PackagePath;
 
 use super::lines::lines;
@@ -33,10 +35,11 @@ pub enum Owner {
 /// A line of another form, a path with two overrides, no final line feed.
 pub fn read(file: &str, bytes: &[u8]) -> Result<Vec<StatOverride>, DatabaseError> {
     let mut all: Vec<StatOverride> = Vec::new();
+    let mut taken = HashSet::new();
     for (number, line) in lines(file, bytes)? {
         let fail = |kind| DatabaseError::new(file, number, kind);
         let new = read_line(line).map_err(fail)?;
-        if all.iter().any(|old| old.path == new.path) {
+        if !taken.insert(new.path.clone()) {
             return Err(fail(DatabaseErrorKind::Line("a second override of the path")));
         }
         all.push(new);

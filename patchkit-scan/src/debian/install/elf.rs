@@ -21,6 +21,15 @@ pub struct Elf {
     pub isa_level: u32,
 }
 
+/// The most program headers of a library, entries of its dynamic section, and bytes of one note segment that are looked
+/// at: many times what real ones have, and little enough that no file takes long.
+const MAX_SEGMENTS: u64 = 1024;
+const MAX_DYNAMIC: usize = 4096;
+const MAX_NOTES: u64 = 64 << 10;
+
+/// The most bytes of a name: `PATH_MAX` of Linux.
+const MAX_NAME: usize = 4096;
+
 /// `ET_DYN`.
 const SHARED_OBJECT: u64 = 3;
 const PT_DYNAMIC: u64 = 2;
@@ -97,6 +106,9 @@ impl<'a> Reader<'a> {
             true => (self.number(32, 8)?, 56, self.number(56, 2)?),
             false => (self.number(28, 4)?, 32, self.number(44, 2)?),
         };
+        if count > MAX_SEGMENTS {
+            return None;
+        }
         (0..count).map(|index| self.segment(table.checked_add(index * size)?)).collect()
     }
 
@@ -137,7 +149,7 @@ impl<'a> Reader<'a> {
             let at = segment.offset.checked_add(index * 2 * u64::from(word))?;
             Some((self.number(at, word)?, self.number(at.checked_add(u64::from(word))?, word)?))
         };
-        (0..).map_while(entry).take_while(|(tag, _)| *tag != DT_NULL).collect()
+        (0..).map_while(entry).take_while(|(tag, _)| *tag != DT_NULL).take(MAX_DYNAMIC).collect()
     }
 
     /// `.note.ABI-tag` as `ldconfig` packs it: system, major, minor, patch, a byte each.
@@ -174,7 +186,7 @@ impl<'a> Reader<'a> {
     /// The notes named `GNU` of a segment: kind and content.
     fn notes(&self, segment: &Segment) -> Vec<(u64, &'a [u8])> {
         let mut found = Vec::new();
-        let Some(bytes) = self.slice(segment.offset, segment.size) else {
+        let Some(bytes) = self.slice(segment.offset, segment.size.min(MAX_NOTES)) else {
             return found;
         };
         let notes = Reader { bytes, ..*self };
@@ -207,10 +219,10 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// The bytes up to the next NUL.
+    /// The bytes up to the next NUL, at most [`MAX_NAME`].
     fn text(&self, at: u64) -> Option<&'a [u8]> {
         let rest = self.bytes.get(usize::try_from(at).ok()?..)?;
-        rest.split(|byte| *byte == 0).next()
+        rest[..rest.len().min(MAX_NAME)].split(|byte| *byte == 0).next()
     }
 
     fn slice(&self, at: u64, size: u64) -> Option<&'a [u8]> {

@@ -1,18 +1,28 @@
 //! Patterns of file names, as the shell and `glob(3)` have them: `*`, `?` and `[…]`.
 
-use patchkit_core::image::FilePath;
+use patchkit_core::{Error, Result, image::FilePath};
 
 use super::tree::{Tree, child};
 
+/// The most paths that a pattern may stand for. Folders that link to themselves make any number of them.
+const MAX_PATHS: usize = 10_000;
+
 /// All paths of a tree that an absolute pattern stands for, sorted. `*` stays within one name and does not match a
 /// leading dot.
-pub(super) fn expand(tree: &Tree, pattern: &[u8]) -> Vec<FilePath> {
+///
+/// # Errors
+/// [`Unsupported`](patchkit_core::ErrorKind::Unsupported) beyond [`MAX_PATHS`].
+pub(super) fn expand(tree: &Tree, pattern: &[u8]) -> Result<Vec<FilePath>> {
     let mut found = vec![FilePath::ROOT];
     for part in pattern.split(|byte| *byte == b'/').filter(|part| !part.is_empty() && *part != b".") {
-        found = found.iter().flat_map(|folder| step(tree, folder, part)).collect();
+        found = found.iter().flat_map(|folder| step(tree, folder, part)).take(MAX_PATHS + 1).collect();
+        if found.len() > MAX_PATHS {
+            let pattern = String::from_utf8_lossy(pattern);
+            return Err(Error::unsupported(format!("the pattern stands for more than {MAX_PATHS} paths")).on(pattern));
+        }
     }
     found.sort();
-    found
+    Ok(found)
 }
 
 fn step(tree: &Tree, folder: &FilePath, part: &[u8]) -> Vec<FilePath> {
@@ -127,7 +137,14 @@ mod tests {
     fn patterns_stand_for_paths() {
         let tree =
             MemoryBase::default().file("etc/d/b.conf", "").file("etc/d/a.conf", "").file("etc/d/.c.conf", "").tree();
-        assert_eq!(expand(&tree, b"/etc/*/*.conf"), [path("etc/d/a.conf"), path("etc/d/b.conf")]);
-        assert_eq!(expand(&tree, b"/etc/d/none"), []);
+        assert_eq!(expand(&tree, b"/etc/*/*.conf").unwrap(), [path("etc/d/a.conf"), path("etc/d/b.conf")]);
+        assert_eq!(expand(&tree, b"/etc/d/none").unwrap(), []);
+    }
+
+    #[test]
+    fn folders_that_link_to_themselves_make_no_end_of_paths() {
+        let tree = MemoryBase::default().link("a", "/").link("b", "/").link("c", "/").tree();
+        let error = expand(&tree, b"/*/*/*/*/*/*/*/*/*/*/*/*/*/*/*/*/*/*/*/*/*/*/*/*").unwrap_err();
+        assert_eq!(error.kind(), patchkit_core::ErrorKind::Unsupported);
     }
 }

@@ -1,6 +1,9 @@
 //! Looking for shared libraries where `ldconfig` looks, and making the links that it makes.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use patchkit_core::{Result, image::FilePath};
@@ -55,7 +58,8 @@ struct Candidate {
 
 /// Enters everything that `ldconfig` would find in a tree of the given Debian architecture, and makes missing links.
 pub(super) fn search(tree: &mut Tree, libraries: &dyn Libraries, architecture: &str, cache: &mut Cache) -> Result<()> {
-    let mut folders = Folders { found: Vec::new(), extended: cache.dialect().format != Format::Plain };
+    let extended = cache.dialect().format != Format::Plain;
+    let mut folders = Folders { found: Vec::new(), read: BTreeSet::new(), extended };
     folders.configured(tree, &path("etc/ld.so.conf"), 0)?;
     let tuple = multiarch_tuple(architecture);
     for builtin in [format!("/lib/{tuple}"), format!("/usr/lib/{tuple}"), "/lib".into(), "/usr/lib".into()] {
@@ -73,13 +77,17 @@ pub(super) fn search(tree: &mut Tree, libraries: &dyn Libraries, architecture: &
 
 struct Folders {
     found: Vec<Folder>,
+    /// The configuration files that were read, by where they are: a second time one adds nothing, and files may
+    /// include each other.
+    read: BTreeSet<FilePath>,
     extended: bool,
 }
 
 impl Folders {
     /// Reads a configuration file and what it includes.
     fn configured(&mut self, tree: &Tree, file: &FilePath, depth: usize) -> Result<()> {
-        let Some(text) = tree.read(file)? else {
+        let new = tree.resolve(file).is_some_and(|place| self.read.insert(place));
+        let Some(text) = (if new { tree.read(file)? } else { None }) else {
             return Ok(());
         };
         for line in text.split(|byte| *byte == b'\n') {
@@ -102,7 +110,7 @@ impl Folders {
                 true => pattern.to_vec(),
                 false => [beside.as_bytes(), b"/", pattern].concat(),
             };
-            for file in glob::expand(tree, &pattern) {
+            for file in glob::expand(tree, &pattern)? {
                 self.configured(tree, &file, depth + 1)?;
             }
         }
@@ -342,6 +350,7 @@ fn path(constant: &'static str) -> FilePath {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::debian::install::{base::Answers, ldcache::Dialect, tree::tests::MemoryBase};
 
     #[test]
     fn every_abi_has_its_flags() {
@@ -382,5 +391,17 @@ mod tests {
         ] {
             assert_eq!(looks_like_library(name.as_bytes()), library, "{name}");
         }
+    }
+
+    #[test]
+    fn files_that_include_each_other_are_read_once() {
+        let lines = "include /etc/ld.so.conf\ninclude /etc/*.conf\n".repeat(20);
+        let base = MemoryBase::default().file("etc/ld.so.conf", lines.clone() + "/opt/a\n").folder("opt/a");
+        let mut tree = base.file("etc/b.conf", lines).link("etc/c.conf", "b.conf").tree();
+        let mut folders = Folders { found: Vec::new(), read: BTreeSet::new(), extended: true };
+        folders.configured(&tree, &path("etc/ld.so.conf"), 0).unwrap();
+        assert_eq!(folders.found.iter().map(|folder| &folder.path[..]).collect::<Vec<_>>(), [b"/opt/a"]);
+        let mut cache = Cache::new(Dialect::extended(String::new()));
+        search(&mut tree, &Answers::default(), "amd64", &mut cache).unwrap();
     }
 }

@@ -1,0 +1,9 @@
+//! The two small files of an image layout.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use patchkit_oci::{IndexFile, parse_marker};
+
+fuzz_target!(|data: &[u8]| {
+    let _ = (IndexFile::parse(data), parse_marker(data));
+});

@@ -1,0 +1,11 @@
+//! Where an image is: what a name prints reads as the same name.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use patchkit_oci::ImageName;
+
+fuzz_target!(|text: &str| {
+    if let Ok(name) = text.parse::<ImageName>() {
+        assert_eq!(name.to_string().parse().as_ref(), Ok(&name));
+    }
+});

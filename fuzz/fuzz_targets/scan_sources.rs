@@ -1,0 +1,17 @@
+//! Lists of package sources, in both forms: nothing is fetched from another host than the one that is named.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use patchkit_scan::debian::apt::sources::{Suite, parse_sources};
+
+fuzz_target!(|data: &[u8]| {
+    for file in ["a.list", "a.sources"] {
+        for source in parse_sources(file, data).unwrap_or_default() {
+            assert_eq!(source.release_folder().host_str(), source.uri.host_str());
+            if let Suite::Distribution { components, .. } = &source.suite {
+                assert!(!components.is_empty());
+            }
+            let _ = (source.to_string(), source.index_paths("amd64"), source.offers("amd64"));
+        }
+    }
+});
