@@ -31,8 +31,7 @@ impl Scanner for SetuidScanner {
             path.starts_with(&self.below) && node.size().is_some() && node.metadata.mode & 0o4000 != 0
         });
         let (packages, findings) = suspects.map(|(path, _)| finding(&path.to_string())).collect::<Result<_>>()?;
-        let (subject, platform) = (*image.digest(), image.platform().clone());
-        Ok(ScanReport { subject, platform, distribution: None, packages, findings, warnings: Vec::new() }.sorted())
+        Ok(ScanReport { packages, findings, ..ScanReport::of(image) }.sorted())
     }
 }
 
@@ -40,24 +39,12 @@ fn finding(path: &str) -> Result<(Package, Finding)> {
     let invalid = |error: &dyn std::fmt::Display| Error::invalid(error.to_string()).on(path);
     let parts = PurlParts { kind: "generic".into(), name: path.into(), ..PurlParts::default() };
     let purl = parts.build().map_err(|error| invalid(&error))?;
-    let package = Package {
-        purl: purl.clone(),
-        name: path.parse().map_err(|error| invalid(&error))?,
-        version: Version::new("generic", "0").map_err(|error| invalid(&error))?,
-        architecture: None,
-        source: None,
-        locations: [path.to_owned()].into(),
-        layer: None,
-    };
-    let finding = Finding {
-        id: "EXAMPLE-SETUID".parse().map_err(|error| invalid(&error))?,
-        aliases: Vec::new(),
-        package: purl,
-        severity: Severity::High,
-        fix: FixState::NotFixed,
-        title: Some(format!("{path} runs as its owner, whoever starts it")),
-        source: "setuid".into(),
-    };
+    let name = path.parse().map_err(|error| invalid(&error))?;
+    let version = Version::new("generic", "0").map_err(|error| invalid(&error))?;
+    let package = Package { locations: [path.to_owned()].into(), ..Package::new(purl.clone(), name, version) };
+    let id = "EXAMPLE-SETUID".parse().map_err(|error| invalid(&error))?;
+    let title = Some(format!("{path} runs as its owner, whoever starts it"));
+    let finding = Finding { title, ..Finding::new(id, purl, Severity::High, FixState::NotFixed, "setuid") };
     Ok((package, finding))
 }
 

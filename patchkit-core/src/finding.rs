@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{Digest, Distribution, Package, Platform, Purl, Version};
+use crate::{Digest, Distribution, Image, Package, Platform, Purl, Version};
 
 /// How bad a vulnerability is, in the order of badness.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -133,6 +133,43 @@ pub enum FixState {
     WillNotFix,
 }
 
+/// A CVSS vector and its score.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct CvssScore {
+    /// The vector: `CVSS:3.1/AV:N/…`; without a prefix for version 2.
+    pub vector: String,
+    /// The base score in tenths, 0 to 100.
+    pub tenths: u8,
+}
+
+/// What is known about a vulnerability being exploited.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Exploitation {
+    /// Whether it is in CISA's catalogue of known exploited vulnerabilities.
+    #[serde(default)]
+    pub known: bool,
+    /// The probability of its being exploited within 30 days, by EPSS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epss: Option<Epss>,
+}
+
+impl Exploitation {
+    /// Whether nothing is known.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What the Exploit Prediction Scoring System says of a vulnerability, in hundred thousandths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Epss {
+    /// The probability.
+    pub probability: u32,
+    /// The share of all vulnerabilities that are no more probable.
+    pub percentile: u32,
+}
+
 /// One vulnerability of one package.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
@@ -143,8 +180,14 @@ pub struct Finding {
     pub aliases: Vec<AdvisoryId>,
     /// The package that has it, one of the report's.
     pub package: Purl,
-    /// How bad it is.
+    /// How bad it is: by the package's vendor, else by its CVSS score.
     pub severity: Severity,
+    /// The CVSS vectors, the newest version of CVSS first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cvss: Vec<CvssScore>,
+    /// What is known about it being exploited.
+    #[serde(default, skip_serializing_if = "Exploitation::is_unknown")]
+    pub exploitation: Exploitation,
     /// What can be done about it.
     pub fix: FixState,
     /// One line of what it is.
@@ -155,6 +198,22 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// A finding of which nothing more is known; the source is the name of who claims it.
+    #[must_use]
+    pub fn new(id: AdvisoryId, package: Purl, severity: Severity, fix: FixState, source: impl Into<String>) -> Self {
+        Self {
+            id,
+            aliases: Vec::new(),
+            package,
+            severity,
+            cvss: Vec::new(),
+            exploitation: Exploitation::default(),
+            fix,
+            title: None,
+            source: source.into(),
+        }
+    }
+
     /// What identifies the finding within its report.
     #[must_use]
     pub fn key(&self) -> FindingKey {
@@ -191,12 +250,59 @@ pub struct ScanReport {
     pub packages: Vec<Package>,
     /// What is vulnerable.
     pub findings: Vec<Finding>,
+    /// What would be vulnerable, but for a statement that it is not, or a rule that it shall not count.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub suppressed: Vec<Suppressed>,
+    /// Which of the layers are those of an image that this one was built on, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<BaseLayers>,
     /// What the scanner could not judge, and why: a release without advisories, a stale source.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }
 
+/// A finding that does not count, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Suppressed {
+    /// The finding.
+    pub finding: Finding,
+    /// Who says so: the author of a VEX document, the owner of a rule.
+    pub by: String,
+    /// Why: `vulnerable_code_not_in_execute_path`, `fixed`, a rule's reason.
+    pub reason: String,
+    /// The document that it stands in.
+    pub source: String,
+}
+
+/// The layers that came with the image that another one was built on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BaseLayers {
+    /// The name of the base image, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The digest of its manifest or index, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Digest>,
+    /// The diff ids of its layers, the lowest first: those the image starts with.
+    pub layers: Vec<Digest>,
+}
+
 impl ScanReport {
+    /// An empty report about an image.
+    #[must_use]
+    pub fn of(image: &Image) -> Self {
+        Self {
+            subject: *image.digest(),
+            platform: image.platform().clone(),
+            distribution: None,
+            packages: Vec::new(),
+            findings: Vec::new(),
+            suppressed: Vec::new(),
+            base: None,
+            warnings: Vec::new(),
+        }
+    }
+
     /// The package of the given identity.
     #[must_use]
     pub fn package(&self, purl: &Purl) -> Option<&Package> {
@@ -210,6 +316,8 @@ impl ScanReport {
         self.packages.dedup();
         self.findings.sort_by_key(Finding::key);
         self.findings.dedup();
+        self.suppressed.sort_by_cached_key(|suppressed| (suppressed.finding.key(), suppressed.source.clone()));
+        self.suppressed.dedup();
         self
     }
 }

@@ -54,10 +54,13 @@ pub use descriptor::{Descriptor, MediaType};
 pub use digest::{Algorithm, Digest, Hasher, ParseDigestError};
 pub use error::{Error, ErrorKind, Result, Retry};
 pub use finding::{
-    AdvisoryId, Finding, FindingKey, FixState, ParseAdvisoryIdError, ParseSeverityError, ScanReport, Severity,
+    AdvisoryId, BaseLayers, CvssScore, Epss, Exploitation, Finding, FindingKey, FixState, ParseAdvisoryIdError,
+    ParseSeverityError, ScanReport, Severity, Suppressed,
 };
 pub use image::{Config, Edit, Image, ImageSet, Index, Layer, Manifest};
-pub use package::{Distribution, Package, PackageName, ParseWordError, SourcePackage, Version, VersionScheme};
+pub use package::{
+    Distribution, Package, PackageName, ParseWordError, Presence, SourcePackage, Version, VersionScheme,
+};
 pub use pipeline::Pipeline;
 pub use plan::{Application, Change, Download, Note, NoteClass, Plan, Unfixable, UnfixableReason};
 pub use platform::{ParsePlatformError, Platform};

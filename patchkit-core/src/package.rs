@@ -133,7 +133,7 @@ pub struct SourcePackage {
 pub struct Package {
     /// The package's identity everywhere: in findings, plans and reports.
     pub purl: Purl,
-    /// The name.
+    /// The name, as advisories of its ecosystem have it: `libssl1.1`, `@babel/core`, `org.slf4j:slf4j-api`.
     pub name: PackageName,
     /// The installed version.
     pub version: Version,
@@ -143,11 +143,58 @@ pub struct Package {
     /// The source it was built from, where the ecosystem has such.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<SourcePackage>,
+    /// The module stream it was built for, as rpm names it: `nodejs:18`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub module: Option<String>,
     /// The files that say so, relative to the root: `var/lib/dpkg/status`.
     pub locations: BTreeSet<String>,
     /// The diff id of the layer that brought the package.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layer: Option<Digest>,
+    /// The package of the distribution that these files belong to: its advisories speak for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Purl>,
+    /// How it is known that the package is there.
+    #[serde(default, skip_serializing_if = "Presence::is_installed")]
+    pub presence: Presence,
+}
+
+impl Package {
+    /// A package of which nothing more is known.
+    #[must_use]
+    pub fn new(purl: Purl, name: PackageName, version: Version) -> Self {
+        Self {
+            purl,
+            name,
+            version,
+            architecture: None,
+            source: None,
+            module: None,
+            locations: BTreeSet::new(),
+            layer: None,
+            owner: None,
+            presence: Presence::Installed,
+        }
+    }
+}
+
+/// How it is known that a package is in an image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Presence {
+    /// A lock file or manifest asks for it; that it is installed is not said.
+    Declared,
+    /// The files look like it: a version string in a program that no package manager speaks of.
+    Guessed,
+    /// A package manager's database, or the metadata that is installed with the package, says so.
+    #[default]
+    Installed,
+}
+
+impl Presence {
+    fn is_installed(&self) -> bool {
+        *self == Self::Installed
+    }
 }
 
 /// The distribution of an image, from `os-release(5)`.

@@ -50,24 +50,11 @@ impl Scanner for Scans {
     async fn scan(&self, image: &Image, _cx: &Context) -> Result<ScanReport> {
         self.calls.count(0);
         let purl: Purl = WEAK.parse().unwrap();
-        let finding = Finding {
-            id: "CVE-2026-0001".parse().unwrap(),
-            aliases: vec![],
-            package: purl,
-            severity: Severity::High,
-            fix: FixState::Fixed(Version::new("semver", "2").unwrap()),
-            title: None,
-            source: "toy".into(),
-        };
+        let fix = FixState::Fixed(Version::new("semver", "2").unwrap());
+        let finding = Finding::new("CVE-2026-0001".parse().unwrap(), purl, Severity::High, fix, "toy");
         let patched = image.config().labels().contains_key("patched");
-        Ok(ScanReport {
-            subject: *image.digest(),
-            platform: image.platform().clone(),
-            distribution: None,
-            packages: vec![],
-            findings: if patched { vec![] } else { vec![finding] },
-            warnings: vec![],
-        })
+        let findings = if patched { vec![] } else { vec![finding] };
+        Ok(ScanReport { findings, ..ScanReport::of(image) })
     }
 }
 

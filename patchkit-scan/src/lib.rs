@@ -3,13 +3,16 @@
 pub mod advisory;
 pub mod debian;
 pub mod inventory;
+mod language;
 pub mod matcher;
 pub mod os_release;
+#[cfg(feature = "patch")]
 pub mod patcher;
 pub mod rescan;
 pub mod scanner;
 
 pub use advisory::AdvisoryStore;
+#[cfg(feature = "patch")]
 pub use debian::patcher::{DebianPatcher, PatchOptions, Repositories, Selection};
 pub use inventory::Inventory;
 pub use rescan::Rescan;

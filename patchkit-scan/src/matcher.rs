@@ -105,15 +105,10 @@ impl<'a> Matcher<'a> {
         let mut aliases: Vec<_> = claim.bulletins().chain(names).filter(|name| *name != claim.id()).collect();
         aliases.sort();
         aliases.dedup();
-        Finding {
-            id: claim.id(),
-            aliases,
-            package: package.purl.clone(),
-            severity: if claim.urgency() == Severity::Unknown { general } else { claim.urgency() },
-            fix,
-            title: known.and_then(|known| known.title.as_deref()).map(Into::into),
-            source: claim.source().into(),
-        }
+        let severity = if claim.urgency() == Severity::Unknown { general } else { claim.urgency() };
+        let title = known.and_then(|known| known.title.as_deref()).map(Into::into);
+        let finding = Finding::new(claim.id(), package.purl.clone(), severity, fix, claim.source());
+        Finding { aliases, title, ..finding }
     }
 }
 
@@ -183,15 +178,7 @@ mod tests {
             PurlParts { kind: "deb".into(), name: name.into(), version: version.into(), ..PurlParts::default() };
         let source =
             source.map(|(name, version)| SourcePackage { name: name.parse().unwrap(), version: version_of(version) });
-        Package {
-            purl: parts.build().unwrap(),
-            name: name.parse().unwrap(),
-            version: version_of(version),
-            architecture: None,
-            source,
-            locations: Default::default(),
-            layer: None,
-        }
+        Package { source, ..Package::new(parts.build().unwrap(), name.parse().unwrap(), version_of(version)) }
     }
 
     fn judge(list: &str, package: Package, unaffected: Unaffected) -> Vec<FixState> {

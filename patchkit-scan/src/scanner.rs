@@ -49,18 +49,11 @@ impl Plugin for AdvisoryScanner {
 #[async_trait]
 impl Scanner for AdvisoryScanner {
     async fn scan(&self, image: &Image, cx: &Context) -> Result<ScanReport> {
-        let Inventory { distribution, packages, mut warnings } = Inventory::of(image, cx).await?;
+        let Inventory { distribution, packages, base, mut warnings } = Inventory::of(image, cx).await?;
         let matcher = Matcher::new(&self.advisories).with_unaffected(self.unaffected);
         let matches = matcher.judge(distribution.as_ref(), &packages);
         warnings.extend(matches.warnings);
-        Ok(ScanReport {
-            subject: *image.digest(),
-            platform: image.platform().clone(),
-            distribution,
-            packages,
-            findings: matches.findings,
-            warnings,
-        }
-        .sorted())
+        let findings = matches.findings;
+        Ok(ScanReport { distribution, packages, findings, base, warnings, ..ScanReport::of(image) }.sorted())
     }
 }

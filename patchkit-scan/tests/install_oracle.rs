@@ -202,9 +202,8 @@ mod from_the_archive {
     use super::{differences, facts, fs, image_of_tar, opened};
 
     async fn report(image: &Image, cx: &Context) -> ScanReport {
-        let Inventory { distribution, packages, warnings } = Inventory::of(image, cx).await.unwrap();
-        let (subject, platform) = (*image.digest(), image.platform().clone());
-        ScanReport { subject, platform, distribution, packages, findings: Vec::new(), warnings }
+        let Inventory { distribution, packages, warnings, .. } = Inventory::of(image, cx).await.unwrap();
+        ScanReport { distribution, packages, warnings, ..ScanReport::of(image) }
     }
 
     /// The planned changes as the oracle lists its own: name, old version, new version.

@@ -80,19 +80,13 @@ impl Bench {
     }
 
     async fn report(&self, image: &Image, findings: &[(&str, &str, FixState)]) -> ScanReport {
-        let Inventory { distribution, packages, warnings } = Inventory::of(image, &self.cx).await.unwrap();
-        let findings = findings.iter().map(|(id, name, fix)| Finding {
-            id: id.parse().unwrap(),
-            aliases: Vec::new(),
-            package: packages.iter().find(|package| package.name.as_str() == *name).unwrap().purl.clone(),
-            severity: Severity::High,
-            fix: fix.clone(),
-            title: None,
-            source: "test".into(),
+        let Inventory { distribution, packages, warnings, .. } = Inventory::of(image, &self.cx).await.unwrap();
+        let findings = findings.iter().map(|(id, name, fix)| {
+            let package = packages.iter().find(|package| package.name.as_str() == *name).unwrap();
+            Finding::new(id.parse().unwrap(), package.purl.clone(), Severity::High, fix.clone(), "test")
         });
         let findings = findings.collect();
-        let (subject, platform) = (*image.digest(), image.platform().clone());
-        ScanReport { subject, platform, distribution, packages, findings, warnings }.sorted()
+        ScanReport { distribution, packages, findings, warnings, ..ScanReport::of(image) }.sorted()
     }
 
     async fn patch(&self, image: &Image, plan: &Plan) -> Image {

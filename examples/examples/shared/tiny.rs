@@ -36,30 +36,8 @@ pub(crate) fn verified(severity: Severity) -> Pipeline<Verified> {
 fn report(image: &Image, severity: Severity) -> ScanReport {
     let purl: patchkit_core::Purl = "pkg:generic/weak@1".parse().expect("it is a package URL");
     let version = |text| Version::new("generic", text).expect("it is a version");
-    let package = Package {
-        purl: purl.clone(),
-        name: "weak".parse().expect("it is a name"),
-        version: version("1"),
-        architecture: None,
-        source: None,
-        locations: [].into(),
-        layer: None,
-    };
-    let finding = Finding {
-        id: "EXAMPLE-1".parse().expect("it is an id"),
-        aliases: Vec::new(),
-        package: purl,
-        severity,
-        fix: FixState::Fixed(version("2")),
-        title: None,
-        source: "tiny".into(),
-    };
-    ScanReport {
-        subject: *image.digest(),
-        platform: image.platform().clone(),
-        distribution: None,
-        packages: vec![package],
-        findings: vec![finding],
-        warnings: Vec::new(),
-    }
+    let package = Package::new(purl.clone(), "weak".parse().expect("it is a name"), version("1"));
+    let id = "EXAMPLE-1".parse().expect("it is an id");
+    let finding = Finding::new(id, purl, severity, FixState::Fixed(version("2")), "tiny");
+    ScanReport { packages: vec![package], findings: vec![finding], ..ScanReport::of(image) }
 }

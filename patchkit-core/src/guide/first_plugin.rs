@@ -29,16 +29,14 @@
 //!             let purl: patchkit_core::Purl = "pkg:generic/bash-history@0".parse().expect("it is a package URL");
 //!             let name = "bash-history".parse().expect("it is a name");
 //!             let locations = [history.to_string()].into();
-//!             let package =
-//!                 Package { purl: purl.clone(), name, version, architecture: None, source: None, locations, layer: None };
+//!             let package = Package { locations, ..Package::new(purl.clone(), name, version) };
 //!             let id = "EXAMPLE-HISTORY".parse().expect("it is an id");
 //!             let title = Some("the builder's shell history is in the image".into());
-//!             let (severity, fix, source) = (Severity::Medium, FixState::NotFixed, "history".into());
-//!             (package, Finding { id, aliases: vec![], package: purl, severity, fix, title, source })
+//!             let finding = Finding::new(id, purl, Severity::Medium, FixState::NotFixed, "history");
+//!             (package, Finding { title, ..finding })
 //!         });
 //!         let (packages, findings) = left.into_iter().unzip();
-//!         let (subject, platform) = (*image.digest(), image.platform().clone());
-//!         Ok(ScanReport { subject, platform, distribution: None, packages, findings, warnings: vec![] }.sorted())
+//!         Ok(ScanReport { packages, findings, ..ScanReport::of(image) }.sorted())
 //!     }
 //! }
 //! # #[cfg(feature = "conformance")]

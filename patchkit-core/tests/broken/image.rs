@@ -39,38 +39,15 @@ pub fn report(image: &Image) -> ScanReport {
     let patched = image.config().labels().contains_key("org.example.weak");
     let purl: Purl = if patched { "pkg:generic/weak@2" } else { "pkg:generic/weak@1" }.parse().unwrap();
     let version = |text| Version::new("semver", text).unwrap();
-    let package = Package {
-        purl: purl.clone(),
-        name: "weak".parse().unwrap(),
-        version: version(if patched { "2" } else { "1" }),
-        architecture: None,
-        source: None,
-        locations: [].into(),
-        layer: None,
-    };
-    let finding = |id: &str, fix| Finding {
-        id: id.parse().unwrap(),
-        aliases: vec![],
-        package: purl.clone(),
-        severity: Severity::High,
-        fix,
-        title: None,
-        source: "toy".into(),
-    };
+    let package = Package::new(purl.clone(), "weak".parse().unwrap(), version(if patched { "2" } else { "1" }));
+    let finding = |id: &str, fix| Finding::new(id.parse().unwrap(), purl.clone(), Severity::High, fix, "toy");
     let findings = match patched {
         true => vec![finding("CVE-2026-0002", FixState::NotFixed)],
         false => {
             vec![finding("CVE-2026-0001", FixState::Fixed(version("2"))), finding("CVE-2026-0002", FixState::NotFixed)]
         }
     };
-    ScanReport {
-        subject: *image.digest(),
-        platform: image.platform().clone(),
-        distribution: None,
-        packages: vec![package],
-        findings,
-        warnings: vec![],
-    }
+    ScanReport { packages: vec![package], findings, ..ScanReport::of(image) }
 }
 
 /// A verified image: what only the engine can make.

@@ -12,16 +12,18 @@
 //!
 //! Source: deb-changelog(5); Debian Policy 4.4 and 12.7 for the changelog's place.
 
+#[cfg(feature = "patch")]
 mod upgrade;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{civil::Date, fmt::rfc2822};
-use patchkit_core::{AdvisoryId, PackageName, Severity};
+use patchkit_core::{AdvisoryId, PackageName};
 
 use super::{Advisory, End, Scope, Status};
 use crate::debian::version::DebVersion;
 
+#[cfg(feature = "patch")]
 pub use upgrade::{Claims, of_upgrades};
 
 /// The name of the source.
@@ -93,18 +95,9 @@ pub fn advisories(changelog: &[u8], upgrade: &SourceUpgrade, scope: &Scope) -> V
             }
         }
     }
-    let advisory = |(id, (version, date)): (AdvisoryId, (DebVersion, Option<Date>))| Advisory {
-        id,
-        aliases: Vec::new(),
-        bulletins: Vec::new(),
-        scope: scope.clone(),
-        package: upgrade.package.clone(),
-        status: Status::up_to(End::Fixed(version.as_str().into())),
-        urgency: Severity::Unknown,
-        severity: Severity::Unknown,
-        title: None,
-        date,
-        source: SOURCE,
+    let advisory = |(id, (version, date)): (AdvisoryId, (DebVersion, Option<Date>))| {
+        let status = Status::up_to(End::Fixed(version.as_str().into()));
+        Advisory { date, ..Advisory::new(id, scope.clone(), upgrade.package.clone(), status, SOURCE) }
     };
     fixes.into_iter().map(advisory).collect()
 }

@@ -8,7 +8,7 @@ use std::{
 
 use flate2::read::MultiGzDecoder;
 
-use super::{Advisory, AdvisoryError, AdvisoryErrorKind, debian, json, osv};
+use super::{Advisory, AdvisoryError, AdvisoryErrorKind, Statement, debian, json, osv};
 
 /// The longest record that is read, in bytes: a line, or one document of a stream. Real ones have up to some MB.
 pub(super) const MAX_RECORD: u64 = 16 << 20;
@@ -32,13 +32,13 @@ pub enum Format {
     Osv,
 }
 
-/// Reads advisories in whatever format they are, compressed with gzip or not, and gives them out one by one.
+/// Reads advisories in whatever format they are, compressed with gzip or not, and gives what they say out one by one.
 ///
 /// At most some records are held at a time. Advisories that were given out before an error should not be used.
 ///
 /// # Errors
 /// [`AdvisoryError`] with the input's name and the line.
-pub fn read(name: &str, input: impl Read, sink: &mut dyn FnMut(Advisory)) -> Result<Format, AdvisoryError> {
+pub fn read(name: &str, input: impl Read, sink: &mut dyn FnMut(Statement)) -> Result<Format, AdvisoryError> {
     read_any(input, sink).map_err(|error| error.of(name))
 }
 
@@ -46,23 +46,24 @@ pub fn read(name: &str, input: impl Read, sink: &mut dyn FnMut(Advisory)) -> Res
 ///
 /// # Errors
 /// As [`read`]; [`AdvisoryErrorKind::Io`] where the file cannot be opened.
-pub fn read_file(path: &Path, sink: &mut dyn FnMut(Advisory)) -> Result<Format, AdvisoryError> {
+pub fn read_file(path: &Path, sink: &mut dyn FnMut(Statement)) -> Result<Format, AdvisoryError> {
     let name = path.display().to_string();
     let file = File::open(path).map_err(|error| broken(error).of(&name))?;
     read(&name, file, sink)
 }
 
-fn read_any(input: impl Read, sink: &mut dyn FnMut(Advisory)) -> Result<Format, AdvisoryError> {
+fn read_any(input: impl Read, sink: &mut dyn FnMut(Statement)) -> Result<Format, AdvisoryError> {
     let mut input = BufReader::new(input);
     let gzip = input.fill_buf().map_err(broken)?.starts_with(&[0x1f, 0x8b]);
     if gzip { read_plain(MultiGzDecoder::new(input), sink) } else { read_plain(input, sink) }
 }
 
-fn read_plain(mut input: impl Read, sink: &mut dyn FnMut(Advisory)) -> Result<Format, AdvisoryError> {
+fn read_plain(mut input: impl Read, sink: &mut dyn FnMut(Statement)) -> Result<Format, AdvisoryError> {
     let mut prefix = Vec::new();
     input.by_ref().take(PREFIX).read_to_end(&mut prefix).map_err(broken)?;
     let format = detect(&prefix)?;
     let input = Cursor::new(prefix).chain(input);
+    let sink = &mut |advisory: Advisory| sink(advisory.into());
     match format {
         Format::DebianBulletins => debian::bulletins::read(BufReader::new(input), sink),
         Format::DebianFixes => debian::fixes::read(BufReader::new(input), sink),

@@ -16,7 +16,7 @@ mod store;
 use std::sync::Arc;
 
 use jiff::civil::Date;
-use patchkit_core::{AdvisoryId, PackageName, Severity};
+use patchkit_core::{AdvisoryId, CvssScore, Exploitation, PackageName, Severity};
 
 pub use error::{AdvisoryError, AdvisoryErrorKind};
 pub use input::{Format, read};
@@ -42,12 +42,60 @@ pub struct Advisory {
     pub urgency: Severity,
     /// How bad it is in general: by its CVSS score.
     pub severity: Severity,
+    /// The CVSS vectors, sorted.
+    pub cvss: Vec<CvssScore>,
+    /// The architectures that have it, in the ecosystem's words, sorted; none for all.
+    pub architectures: Vec<Arc<str>>,
+    /// The module stream that it holds in, as rpm names it: `nodejs:18`; `None` for packages outside of modules.
+    pub module: Option<Arc<str>>,
+    /// The functions that have it, as `import/path.Symbol`, sorted; none where the source does not tell.
+    pub symbols: Vec<Arc<str>>,
     /// One line of what it is.
     pub title: Option<Arc<str>>,
     /// When it was published.
     pub date: Option<Date>,
     /// The name of the source: `debian-security-tracker`.
-    pub source: &'static str,
+    pub source: Arc<str>,
+}
+
+impl Advisory {
+    /// An advisory that says nothing more.
+    #[must_use]
+    pub fn new(id: AdvisoryId, scope: Scope, package: PackageName, status: Status, source: &str) -> Self {
+        Self {
+            id,
+            aliases: Vec::new(),
+            bulletins: Vec::new(),
+            scope,
+            package,
+            status,
+            urgency: Severity::Unknown,
+            severity: Severity::Unknown,
+            cvss: Vec::new(),
+            architectures: Vec::new(),
+            module: None,
+            symbols: Vec::new(),
+            title: None,
+            date: None,
+            source: source.into(),
+        }
+    }
+}
+
+/// One thing that a source says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are advisories, and none is kept")]
+pub enum Statement {
+    /// A package has a vulnerability.
+    Advisory(Advisory),
+    /// A vulnerability is exploited, or how probable that is.
+    Exploitation(AdvisoryId, Exploitation),
+}
+
+impl From<Advisory> for Statement {
+    fn from(advisory: Advisory) -> Self {
+        Self::Advisory(advisory)
+    }
 }
 
 /// Which versions of a package have a vulnerability.

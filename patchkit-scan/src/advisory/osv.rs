@@ -154,18 +154,15 @@ impl Record {
                 status.versions().try_for_each(|version| debian::version(version).map(drop))?;
             }
             for naming in self.namings(is_distribution) {
+                let (scope, status) = (scope.clone(), status.clone());
                 sink(Advisory {
-                    id: naming.id,
                     aliases: naming.aliases,
                     bulletins: naming.bulletins,
-                    scope: scope.clone(),
-                    package: package.name.clone(),
-                    status: status.clone(),
                     urgency: affected.urgency(),
                     severity: self.severity(affected),
                     title: title.clone(),
                     date,
-                    source: SOURCE,
+                    ..Advisory::new(naming.id, scope, package.name.clone(), status, SOURCE)
                 });
             }
         }

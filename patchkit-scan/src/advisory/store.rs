@@ -9,7 +9,7 @@ use std::{
 };
 
 use jiff::civil::Date;
-use patchkit_core::{AdvisoryId, Digest, Result, Severity};
+use patchkit_core::{AdvisoryId, CvssScore, Digest, Exploitation, Result, Severity};
 
 pub use builder::Builder;
 
@@ -37,10 +37,13 @@ type Packages = BTreeMap<Arc<str>, Vec<Claim>>;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Claim {
     id: Arc<str>,
+    module: Option<Arc<str>>,
+    architectures: Vec<Arc<str>>,
     bulletins: Vec<Arc<str>>,
     status: Status,
     urgency: Severity,
-    source: &'static str,
+    symbols: Vec<Arc<str>>,
+    source: Arc<str>,
 }
 
 impl Claim {
@@ -69,8 +72,26 @@ impl Claim {
 
     /// The name of the source that the status comes from.
     #[must_use]
-    pub fn source(&self) -> &'static str {
-        self.source
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// The module stream that it holds in; `None` for packages outside of modules.
+    #[must_use]
+    pub fn module(&self) -> Option<&str> {
+        self.module.as_deref()
+    }
+
+    /// The architectures that have it, sorted; none for all.
+    #[must_use]
+    pub fn architectures(&self) -> &[Arc<str>] {
+        &self.architectures
+    }
+
+    /// The functions that have it, sorted; none where no source tells.
+    #[must_use]
+    pub fn symbols(&self) -> &[Arc<str>] {
+        &self.symbols
     }
 }
 
@@ -79,6 +100,8 @@ impl Claim {
 pub(crate) struct Vulnerability {
     pub(crate) aliases: BTreeSet<Arc<str>>,
     pub(crate) severity: Severity,
+    pub(crate) cvss: BTreeSet<CvssScore>,
+    pub(crate) exploitation: Exploitation,
     pub(crate) title: Option<Arc<str>>,
 }
 
@@ -160,19 +183,8 @@ mod tests {
     use crate::advisory::{Advisory, End, Range};
 
     fn advisory(id: &str, release: Option<&str>, status: Status) -> Advisory {
-        Advisory {
-            id: id.parse().unwrap(),
-            aliases: vec![],
-            bulletins: vec![],
-            scope: Scope::new("debian", release),
-            package: "curl".parse().unwrap(),
-            status,
-            urgency: Severity::Unknown,
-            severity: Severity::Unknown,
-            title: None,
-            date: None,
-            source: "test",
-        }
+        let scope = Scope::new("debian", release);
+        Advisory::new(id.parse().unwrap(), scope, "curl".parse().unwrap(), status, "test")
     }
 
     fn fixed(version: &str) -> Status {

@@ -1,10 +1,11 @@
 //! The packages of a Debian system: `status` and, in distroless images, `status.d`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use patchkit_core::{Distribution, Package, PurlParts, SourcePackage, Version, image::FilePath};
+use patchkit_core::{Distribution, Package, Purl, PurlParts, SourcePackage, Version, image::FilePath};
 
 use super::dpkg::{
+    DatabaseError, info,
     package::InstalledPackage,
     status::StatusFile,
     status_d::{self, StatusFileKind},
@@ -17,6 +18,8 @@ pub(crate) const SCHEME: &str = "deb";
 const STATUS: &str = "var/lib/dpkg/status";
 const STATUS_D: &str = "var/lib/dpkg/status.d";
 const UPDATES: &str = "var/lib/dpkg/updates";
+const INFO: &str = "var/lib/dpkg/info";
+const LISTS: &str = "var/lib/dpkg/info/*.list";
 
 /// Lists what dpkg has installed.
 #[derive(Debug)]
@@ -24,7 +27,7 @@ pub(crate) struct Dpkg;
 
 impl Cataloguer for Dpkg {
     fn places(&self) -> &[&'static str] {
-        &[STATUS, STATUS_D, UPDATES]
+        &[STATUS, STATUS_D, UPDATES, LISTS]
     }
 
     fn catalog(&self, files: &Snapshot, distribution: Option<&Distribution>) -> Result<Option<Vec<Package>>, Damage> {
@@ -32,6 +35,58 @@ impl Cataloguer for Dpkg {
         let status = read_status(files, &mut found)?;
         let folder = read_status_d(files, &mut found)?;
         Ok((status || folder).then(|| found.packages.into_values().collect()))
+    }
+
+    fn owners(
+        &self,
+        files: &Snapshot,
+        packages: &[Package],
+        wanted: &BTreeSet<FilePath>,
+    ) -> Result<BTreeMap<FilePath, Purl>, Damage> {
+        let mut owners = Owners { files, wanted, found: BTreeMap::new() };
+        let purls = by_info_name(packages);
+        for (path, kind) in [(INFO, "list"), (STATUS_D, "md5sums")] {
+            for path in files.files_in(&self::path(path)) {
+                let name = path.file_name().map(String::from_utf8_lossy).unwrap_or_default();
+                let base = info::split_name(&name).filter(|(_, found)| *found == kind).map(|(base, _)| base);
+                let Some(purl) = base.and_then(|base| purls.get(base)) else { continue };
+                owners.list(&path, purl).map_err(|error| Damage { path, error: Box::new(error) })?;
+            }
+        }
+        Ok(owners.found)
+    }
+}
+
+/// The packages by the names that their files in `info` have: with the architecture where that is needed.
+fn by_info_name(packages: &[Package]) -> BTreeMap<String, &Purl> {
+    let names = |package: &Package| {
+        let qualified = package.architecture.as_ref().map(|architecture| format!("{}:{architecture}", package.name));
+        [Some(package.name.to_string()), qualified].into_iter().flatten()
+    };
+    packages.iter().flat_map(|package| names(package).map(|name| (name, &package.purl))).collect()
+}
+
+struct Owners<'a> {
+    files: &'a Snapshot,
+    wanted: &'a BTreeSet<FilePath>,
+    found: BTreeMap<FilePath, Purl>,
+}
+
+impl Owners<'_> {
+    /// Looks for the wanted files in a package's list, which names them by the paths in the archive.
+    fn list(&mut self, list: &FilePath, owner: &Purl) -> Result<(), DatabaseError> {
+        let (name, bytes) = (list.to_string(), self.files.read(list).expect("it is listed"));
+        let paths = match name.ends_with(".list") {
+            true => info::read_list(&name, bytes)?,
+            false => info::read_md5sums(&name, bytes)?.into_iter().map(|hash| hash.path).collect(),
+        };
+        for path in paths.iter().filter_map(|path| FilePath::new(path.as_bytes()).ok()) {
+            let real = self.files.place(&path).unwrap_or(path);
+            if self.wanted.contains(&real) {
+                self.found.insert(real, owner.clone());
+            }
+        }
+        Ok(())
     }
 }
 
@@ -120,15 +175,8 @@ fn package_of(
         qualifiers: qualifiers.collect(),
         subpath: String::new(),
     };
-    Ok(Package {
-        purl: parts.build()?,
-        name: found.name.parse()?,
-        version,
-        architecture,
-        source: Some(source),
-        locations: Default::default(),
-        layer: None,
-    })
+    let package = Package::new(parts.build()?, found.name.parse()?, version);
+    Ok(Package { architecture, source: Some(source), ..package })
 }
 
 /// `debian-11`, as the qualifier `distro` has it.

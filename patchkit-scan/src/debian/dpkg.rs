@@ -10,6 +10,7 @@ pub mod diversion;
 pub mod info;
 mod lines;
 pub mod package;
+#[cfg(feature = "patch")]
 pub mod script;
 pub mod stanza;
 pub mod stat_override;

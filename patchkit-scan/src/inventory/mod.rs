@@ -4,6 +4,7 @@
 //! each other one by one, and the packages are listed after each that changed a wanted file, so that it is known which
 //! layer brought each package.
 
+mod detector;
 mod snapshot;
 
 use std::{
@@ -12,11 +13,12 @@ use std::{
 };
 
 use futures::{StreamExt, TryStreamExt, stream};
-use patchkit_core::{Context, Distribution, Error, Image, Package, Result, image::FilePath};
+use patchkit_core::{BaseLayers, Context, Distribution, Error, Image, Package, Purl, Result, image::FilePath};
 
 use self::snapshot::{Changes, Collector};
 use crate::{debian, os_release};
 
+pub(crate) use detector::{Candidate, Content, Detector, Problem};
 pub(crate) use snapshot::Snapshot;
 
 /// How many layers are read at once.
@@ -32,6 +34,8 @@ pub struct Inventory {
     pub distribution: Option<Distribution>,
     /// The packages, sorted by purl.
     pub packages: Vec<Package>,
+    /// The layers of the image that this one was built on, where that is known.
+    pub base: Option<BaseLayers>,
     /// What could not be judged, and why.
     pub warnings: Vec<String>,
 }
@@ -44,6 +48,15 @@ pub(crate) trait Cataloguer: Send + Sync {
     /// The packages; `None` where there is no database of this ecosystem. It is called for the lower layers too, with
     /// what their files were.
     fn catalog(&self, files: &Snapshot, distribution: Option<&Distribution>) -> Result<Option<Vec<Package>>, Damage>;
+
+    /// Which of some files belong to which of the packages that [`catalog`](Self::catalog) gave. A file that belongs to
+    /// none is left out.
+    fn owners(
+        &self,
+        files: &Snapshot,
+        packages: &[Package],
+        wanted: &BTreeSet<FilePath>,
+    ) -> Result<BTreeMap<FilePath, Purl>, Damage>;
 }
 
 /// A file of a package database that cannot be read.
@@ -154,7 +167,7 @@ impl<'a> Survey<'a> {
             warnings.push("the image's package database lists no installed package".to_owned());
         }
         packages.sort_by(|a, b| a.purl.cmp(&b.purl));
-        Ok(Inventory { distribution, packages, warnings })
+        Ok(Inventory { distribution, packages, base: None, warnings })
     }
 
     /// The package with the layer that brought it.

@@ -214,7 +214,7 @@ impl Snapshot {
     }
 
     /// Where a name is when the symbolic links in its directories are followed, and the last component is not.
-    fn place(&self, path: &FilePath) -> Option<FilePath> {
+    pub(crate) fn place(&self, path: &FilePath) -> Option<FilePath> {
         match (path.parent(), path.file_name()) {
             (Some(parent), Some(name)) => self.follow(&parent)?.join(name).ok(),
             _ => Some(path.clone()),

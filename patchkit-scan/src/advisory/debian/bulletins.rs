@@ -57,18 +57,13 @@ fn give(bulletin: &Bulletin, fix: &Fix, sink: &mut dyn FnMut(Advisory)) -> Resul
     let ids = if bulletin.cves.is_empty() { &alone[..] } else { &bulletin.cves };
     for id in ids {
         let score = bulletin.cvss4.get(id);
+        let status = Status::up_to(End::Fixed(fixed.clone()));
         sink(Advisory {
-            id: id.clone(),
-            aliases: Vec::new(),
             bulletins: vec![bulletin.id.clone()],
-            scope: scope.clone(),
-            package: fix.source.clone(),
-            status: Status::up_to(End::Fixed(fixed.clone())),
-            urgency: Severity::Unknown,
             severity: score.map_or(Severity::Unknown, |score| severity_of_score(*score)),
             title: title.clone(),
             date: Some(bulletin.date),
-            source: BULLETINS,
+            ..Advisory::new(id.clone(), scope.clone(), fix.source.clone(), status, BULLETINS)
         });
     }
     Ok(())

@@ -3,7 +3,7 @@
 use std::{io::BufRead, sync::Arc};
 
 use jiff::civil::Date;
-use patchkit_core::{AdvisoryId, Severity};
+use patchkit_core::AdvisoryId;
 
 use super::{BULLETINS, version};
 use crate::advisory::{Advisory, AdvisoryError, End, Scope, Status, input::Lines};
@@ -58,19 +58,10 @@ impl<'a> Row<'a> {
         let date: Date = self.date.parse().map_err(|_| format!("date {:?}: expected YYYY-MM-DD", self.date))?;
         let bulletin: AdvisoryId = self.advisory.parse().map_err(|error| format!("{error}"))?;
         let id = if self.cve == "-" { Ok(bulletin.clone()) } else { self.cve.parse() };
-        Ok(Advisory {
-            id: id.map_err(|error| format!("{error}"))?,
-            aliases: Vec::new(),
-            bulletins: vec![bulletin],
-            scope,
-            package: self.source.parse().map_err(|error| format!("{error}"))?,
-            status: Status::up_to(End::Fixed(self.fixed)),
-            urgency: Severity::Unknown,
-            severity: Severity::Unknown,
-            title: None,
-            date: Some(date),
-            source: BULLETINS,
-        })
+        let id = id.map_err(|error| format!("{error}"))?;
+        let package = self.source.parse().map_err(|error| format!("{error}"))?;
+        let advisory = Advisory::new(id, scope, package, Status::up_to(End::Fixed(self.fixed)), BULLETINS);
+        Ok(Advisory { bulletins: vec![bulletin], date: Some(date), ..advisory })
     }
 }
 

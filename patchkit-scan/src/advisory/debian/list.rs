@@ -137,18 +137,13 @@ impl Record {
         let alone = [id.clone()];
         let ids = if self.references.is_empty() { &alone[..] } else { &self.references };
         for cve in ids {
+            let scope = Scope::new("debian", note.release.as_deref());
             sink(Advisory {
-                id: cve.clone(),
-                aliases: Vec::new(),
                 bulletins: vec![id.clone()],
-                scope: Scope::new("debian", note.release.as_deref()),
-                package: note.package.clone(),
-                status: status.clone(),
                 urgency: note.urgency,
-                severity: Severity::Unknown,
                 title: announcement_title(&self.description),
                 date: Some(date),
-                source: BULLETINS,
+                ..Advisory::new(cve.clone(), scope, note.package.clone(), status.clone(), BULLETINS)
             });
         }
     }
@@ -156,18 +151,11 @@ impl Record {
     fn give_tracked(&self, id: &AdvisoryId, note: &Note, sink: &mut dyn FnMut(Advisory)) {
         let mut give = |release: Option<&str>, status: Option<Status>| {
             let Some(status) = status else { return };
+            let scope = Scope::new("debian", release);
             sink(Advisory {
-                id: id.clone(),
-                aliases: Vec::new(),
-                bulletins: Vec::new(),
-                scope: Scope::new("debian", release),
-                package: note.package.clone(),
-                status,
                 urgency: self.urgency(note),
-                severity: Severity::Unknown,
                 title: title(&self.description),
-                date: None,
-                source: TRACKER,
+                ..Advisory::new(id.clone(), scope, note.package.clone(), status, TRACKER)
             });
         };
         match &note.release {

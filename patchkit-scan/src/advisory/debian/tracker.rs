@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, io::Read};
 
-use patchkit_core::{AdvisoryId, PackageName, Severity};
+use patchkit_core::{AdvisoryId, PackageName};
 use serde::{
     Deserialize,
     de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor},
@@ -97,18 +97,11 @@ impl<'de> Visitor<'de> for Issues<'_> {
                 let status = release.status().map_err(|message| {
                     A::Error::custom(format_args!("{id} in {} of {codename}: {message}", self.package))
                 })?;
+                let scope = Scope::new("debian", Some(codename));
                 (self.sink)(Advisory {
-                    id: id.clone(),
-                    aliases: Vec::new(),
-                    bulletins: Vec::new(),
-                    scope: Scope::new("debian", Some(codename)),
-                    package: self.package.clone(),
-                    status,
                     urgency: urgency(&release.urgency),
-                    severity: Severity::Unknown,
                     title: title(&issue.description),
-                    date: None,
-                    source: TRACKER,
+                    ..Advisory::new(id.clone(), scope, self.package.clone(), status, TRACKER)
                 });
             }
         }
@@ -138,6 +131,8 @@ impl Release {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use patchkit_core::Severity;
+
     use super::*;
 
     fn parse(text: &str) -> Result<Vec<Advisory>, AdvisoryError> {

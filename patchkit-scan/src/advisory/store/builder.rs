@@ -6,11 +6,11 @@ use std::{
 };
 
 use jiff::civil::Date;
-use patchkit_core::{Error, Result, Severity};
+use patchkit_core::{Error, Result};
 
 use super::{AdvisoryStore, Claim, Packages, Vulnerability, digest::digest, join};
 use crate::advisory::{
-    Advisory, AdvisoryError, AdvisoryErrorKind, End, Scope, Status,
+    Advisory, AdvisoryError, AdvisoryErrorKind, End, Scope, Statement, Status,
     input::{read, read_file},
 };
 
@@ -24,20 +24,41 @@ pub struct Builder {
 }
 
 impl Builder {
+    /// Adds one statement.
+    pub fn take(&mut self, statement: Statement) {
+        match statement {
+            Statement::Advisory(advisory) => self.add(advisory),
+            Statement::Exploitation(id, exploitation) => {
+                let id = self.intern(id.as_str());
+                self.know(&id, Vulnerability { exploitation, ..Default::default() });
+            }
+        }
+    }
+
+    /// Adds what is known about a vulnerability wherever it is.
+    fn know(&mut self, id: &Arc<str>, known: Vulnerability) {
+        if known != Vulnerability::default() {
+            self.vulnerabilities.entry(id.clone()).or_default().join(known);
+        }
+    }
+
     /// Adds one advisory.
     pub fn add(&mut self, advisory: Advisory) {
-        let Advisory { id, aliases, bulletins, scope, package, status, urgency, severity, title, date, source } =
-            advisory;
+        let Advisory { id, aliases, bulletins, scope, package, status, urgency, severity, title, date, .. } = advisory;
+        let Advisory { cvss, architectures, module, symbols, source, .. } = advisory;
         let id = self.intern(id.as_str());
-        if !aliases.is_empty() || severity != Severity::Unknown || title.is_some() {
-            let aliases: Vec<_> = aliases.iter().map(|alias| self.intern(alias.as_str())).collect();
-            let vulnerability = self.vulnerabilities.entry(id.clone()).or_default();
-            vulnerability.join(Vulnerability { aliases: aliases.into_iter().collect(), severity, title });
-        }
+        let aliases = aliases.iter().map(|alias| self.intern(alias.as_str())).collect();
+        self.know(
+            &id,
+            Vulnerability { aliases, severity, title, cvss: cvss.into_iter().collect(), ..Default::default() },
+        );
         self.newest = self.newest.max(date);
         let bulletins = bulletins.iter().map(|id| self.intern(id.as_str())).collect();
         let status = self.intern_status(status);
-        let claim = Claim { id, bulletins, status, urgency, source };
+        let architectures = self.intern_all(architectures);
+        let symbols = self.intern_all(symbols);
+        let (module, source) = (module.map(|module| self.intern(&module)), self.intern(&source));
+        let claim = Claim { id, module, architectures, bulletins, status, urgency, symbols, source };
         let package = self.intern(package.as_str());
         self.scopes.entry(scope).or_default().entry(package).or_default().push(claim);
     }
@@ -48,7 +69,7 @@ impl Builder {
     /// [`Corrupt`](patchkit_core::ErrorKind::Corrupt) naming input and line;
     /// [`Unsupported`](patchkit_core::ErrorKind::Unsupported) where the format is not known.
     pub fn read(&mut self, name: &str, input: impl Read) -> Result<&mut Self> {
-        read(name, input, &mut |advisory| self.add(advisory))?;
+        read(name, input, &mut |statement| self.take(statement))?;
         Ok(self)
     }
 
@@ -62,7 +83,7 @@ impl Builder {
     /// [`Invalid`](patchkit_core::ErrorKind::Invalid) for a folder without any advisories.
     pub fn path(&mut self, path: &Path) -> Result<&mut Self> {
         if !path.is_dir() {
-            read_file(path, &mut |advisory| self.add(advisory))?;
+            read_file(path, &mut |statement| self.take(statement))?;
             return Ok(self);
         }
         let mut files = Vec::new();
@@ -81,7 +102,7 @@ impl Builder {
     }
 
     fn file_of_folder(&mut self, file: &Path) -> Result<bool> {
-        match read_file(file, &mut |advisory| self.add(advisory)) {
+        match read_file(file, &mut |statement| self.take(statement)) {
             Ok(_) => Ok(true),
             Err(error) if is_unknown(&error) && !must_be_known(file) => {
                 tracing::warn!(file = %file.display(), "passed over: no known format of advisories");
@@ -100,6 +121,10 @@ impl Builder {
                 text
             }
         }
+    }
+
+    fn intern_all(&mut self, texts: Vec<Arc<str>>) -> Vec<Arc<str>> {
+        texts.iter().map(|text| self.intern(text)).collect()
     }
 
     fn intern_status(&mut self, status: Status) -> Status {

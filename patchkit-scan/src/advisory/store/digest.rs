@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, sync::Arc};
 
-use patchkit_core::{Digest, Hasher};
+use patchkit_core::{Digest, Epss, Exploitation, Hasher};
 
 use super::{Claim, Packages, Vulnerability};
 use crate::advisory::{End, Scope, Status};
@@ -18,9 +18,11 @@ pub(super) fn digest(
             claims.iter().for_each(|claim| content.claim(claim));
         }
     }
-    for (id, Vulnerability { aliases, severity, title }) in vulnerabilities {
+    for (id, Vulnerability { aliases, severity, cvss, exploitation, title }) in vulnerabilities {
         content.list([id, severity.as_str(), title.as_deref().unwrap_or_default()]);
         content.list(aliases.iter().map(|alias| &**alias));
+        content.list(cvss.iter().map(|score| &*score.vector));
+        content.exploitation(*exploitation);
     }
     content.hasher.update(&content.buffer);
     content.hasher.finish()
@@ -46,9 +48,20 @@ impl Content {
         self.buffer.push(b';');
     }
 
+    fn exploitation(&mut self, exploitation: Exploitation) {
+        let Exploitation { known, epss } = exploitation;
+        self.buffer.push(known.into());
+        if let Some(Epss { probability, percentile }) = epss {
+            self.buffer.extend([probability.to_le_bytes(), percentile.to_le_bytes()].concat());
+        }
+        self.buffer.push(b';');
+    }
+
     fn claim(&mut self, claim: &Claim) {
-        let Claim { id, bulletins, status, urgency, source } = claim;
-        self.list([id, urgency.as_str(), source]);
+        let Claim { id, module, architectures, bulletins, status, urgency, symbols, source } = claim;
+        self.list([id, urgency.as_str(), source, module.as_deref().unwrap_or_default()]);
+        self.list(architectures.iter().map(|name| &**name));
+        self.list(symbols.iter().map(|name| &**name));
         self.list(bulletins.iter().map(|id| &**id));
         let Status::Affected(ranges) = status else { return self.text("not affected") };
         for range in ranges {

@@ -42,7 +42,10 @@ pub(super) fn renamed(
 impl Vulnerability {
     /// Adds what another source says: all names, the highest severity, the longest title.
     pub(super) fn join(&mut self, other: Self) {
-        let Self { aliases, severity, title } = other;
+        let Self { aliases, severity, cvss, exploitation, title } = other;
+        self.cvss.extend(cvss);
+        self.exploitation.known |= exploitation.known;
+        self.exploitation.epss = self.exploitation.epss.max(exploitation.epss);
         self.aliases.extend(aliases);
         self.severity = self.severity.max(severity);
         let key = |title: &Option<Arc<str>>| title.as_ref().map(|title| (title.len(), title.clone()));
@@ -63,7 +66,7 @@ pub(super) fn joined(mut claims: Vec<Claim>, names: &BTreeMap<Arc<str>, Arc<str>
     claims.dedup();
     let mut result: Vec<Claim> = Vec::with_capacity(claims.len());
     for claim in claims {
-        match result.last_mut().filter(|last| last.id == claim.id) {
+        match result.last_mut().filter(|last| last.is_of(&claim)) {
             Some(last) => last.join(claim),
             None => result.push(claim),
         }
@@ -73,13 +76,21 @@ pub(super) fn joined(mut claims: Vec<Claim>, names: &BTreeMap<Arc<str>, Arc<str>
 }
 
 impl Claim {
+    /// Whether another one speaks of the same vulnerability in the same builds of the package.
+    fn is_of(&self, other: &Self) -> bool {
+        (&self.id, &self.module, &self.architectures) == (&other.id, &other.module, &other.architectures)
+    }
+
     /// Adds what another source says of the same. Both orders give the same, as claims are sorted before.
     fn join(&mut self, other: Self) {
-        let Self { id: _, bulletins, status, urgency, source } = other;
+        let Self { id: _, module: _, architectures: _, bulletins, status, urgency, symbols, source } = other;
+        self.symbols.extend(symbols);
         self.bulletins.extend(bulletins);
         self.urgency = self.urgency.max(urgency);
         let stronger = strength(&status) > strength(&self.status);
-        self.source = if stronger { source } else { self.source };
+        if stronger {
+            self.source = source;
+        }
         match (&mut self.status, status) {
             (Status::Affected(ranges), Status::Affected(more)) => ranges.extend(more),
             (Status::NotAffected, _) => {}
@@ -91,6 +102,8 @@ impl Claim {
     fn settle(&mut self) {
         self.bulletins.sort();
         self.bulletins.dedup();
+        self.symbols.sort();
+        self.symbols.dedup();
         let Status::Affected(ranges) = &mut self.status else { return };
         ranges.sort();
         ranges.dedup();

@@ -1,7 +1,10 @@
 //! The folder `/var/lib/dpkg/info`: the files of each package, its checksums and scripts.
 
-use std::collections::{BTreeMap, BTreeSet};
+#[cfg(feature = "patch")]
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
+#[cfg(feature = "patch")]
 use crate::debian::deb::ControlFile;
 use crate::debian::path::PackagePath;
 
@@ -108,6 +111,7 @@ pub fn write_md5sums(hashes: &[FileHash]) -> Vec<u8> {
 
 /// The files of a package: its `list`, every file of `control.tar` but `control`, and `md5sums` where the archive has
 /// none. dpkg leaves out names with a dot, which could be another package's.
+#[cfg(feature = "patch")]
 #[must_use]
 pub fn files(base: &str, control: &BTreeMap<String, ControlFile>, list: Vec<u8>, md5sums: Vec<u8>) -> Vec<InfoFile> {
     let name = |kind: &str| format!("{base}.{kind}");
@@ -166,6 +170,7 @@ mod tests {
         assert_eq!(split_name("format"), None);
     }
 
+    #[cfg(feature = "patch")]
     #[test]
     fn files_of_a_package() {
         let file = |bytes: &[u8], mode| ControlFile { bytes: bytes.to_vec(), mode, mtime: 7 };

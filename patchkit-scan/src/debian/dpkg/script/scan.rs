@@ -57,15 +57,16 @@ impl Parser<'_> {
             let rest = &self.text[self.at..];
             let line = rest.split(|byte| *byte == b'\n').next().unwrap_or_default();
             let trimmed = line.iter().position(|byte| *byte != b'\t').map_or(&line[line.len()..], |at| &line[at..]);
+            let next = self.line + usize::from(line.len() < rest.len());
             self.at = (self.at + line.len() + 1).min(self.text.len());
             if if heredoc.strips_tabs { trimmed } else { line } == heredoc.delimiter.as_bytes() {
-                self.line += 1;
+                self.line = next;
                 return Ok(());
             }
             if !heredoc.quoted && runs_commands(line) {
                 return Err(self.error("a command inside a here-document"));
             }
-            self.line += 1;
+            self.line = next;
         }
         Err(self.error("a here-document that does not end"))
     }

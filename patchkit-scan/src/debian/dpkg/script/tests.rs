@@ -94,6 +94,11 @@ fn steps_quote_their_lines() {
     let [step] = &review.steps[..] else { panic!("{review:?}") };
     assert_eq!((step.lines, &*step.text), ((5, 6), "  rm -f \\\n    /x"));
     assert_eq!(step.effect, Effect::NeedsReview { why: "rm changes files".into() });
+    for cut in ["cat <<E", "cat > /x <<E\na\nE", "cat <<E\na"] {
+        let review = super::review(format!("#!/bin/sh\n{cut}").as_bytes(), &upgrade(ScriptKind::Postinst, "1.0-1"));
+        let last = 1 + cut.split('\n').count();
+        assert!(review.steps.iter().all(|step| step.lines.1 <= last), "{review:?}");
+    }
 }
 
 #[test]
