@@ -14,6 +14,6 @@ pub mod scanner;
 pub use advisory::AdvisoryStore;
 #[cfg(feature = "patch")]
 pub use debian::patcher::{DebianPatcher, PatchOptions, Repositories, Selection};
-pub use inventory::Inventory;
+pub use inventory::{Inventory, InventoryOptions, LayerCache};
 pub use rescan::Rescan;
 pub use scanner::AdvisoryScanner;

@@ -7,7 +7,7 @@ use patchkit_core::{Context, Image, Plugin, PluginInfo, Result, ScanReport, Scan
 
 use crate::{
     advisory::AdvisoryStore,
-    inventory::Inventory,
+    inventory::{Inventory, InventoryOptions},
     matcher::{Matcher, Unaffected},
 };
 
@@ -18,12 +18,20 @@ use crate::{
 pub struct AdvisoryScanner {
     advisories: Arc<AdvisoryStore>,
     unaffected: Unaffected,
+    inventory: InventoryOptions,
 }
 
 impl AdvisoryScanner {
     /// A scanner by the given advisories.
     pub fn new(advisories: impl Into<Arc<AdvisoryStore>>) -> Self {
-        Self { advisories: advisories.into(), unaffected: Unaffected::default() }
+        let (unaffected, inventory) = (Unaffected::default(), InventoryOptions::default());
+        Self { advisories: advisories.into(), unaffected, inventory }
+    }
+
+    /// The same, with another way of finding out what is installed: a cache of layers, known base images.
+    #[must_use]
+    pub fn with_inventory(self, inventory: InventoryOptions) -> Self {
+        Self { inventory, ..self }
     }
 
     /// The same, with another choice about what is not affected.
@@ -42,14 +50,16 @@ impl AdvisoryScanner {
 impl Plugin for AdvisoryScanner {
     fn info(&self) -> PluginInfo {
         let info = PluginInfo::new("advisory-scanner", env!("CARGO_PKG_VERSION"));
-        info.configured(&(self.advisories.digest(), self.unaffected))
+        let InventoryOptions { bases, languages, .. } = &self.inventory;
+        info.configured(&(self.advisories.digest(), self.unaffected, bases, languages))
     }
 }
 
 #[async_trait]
 impl Scanner for AdvisoryScanner {
     async fn scan(&self, image: &Image, cx: &Context) -> Result<ScanReport> {
-        let Inventory { distribution, packages, base, mut warnings } = Inventory::of(image, cx).await?;
+        let Inventory { distribution, packages, base, mut warnings } =
+            Inventory::with(image, &self.inventory, cx).await?;
         let matcher = Matcher::new(&self.advisories).with_unaffected(self.unaffected);
         let matches = matcher.judge(distribution.as_ref(), &packages);
         warnings.extend(matches.warnings);

@@ -6,8 +6,8 @@ mod scan_support;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use patchkit_core::{Context, ErrorKind, Image, image::FilePath};
-use patchkit_scan::Inventory;
+use patchkit_core::{BaseLayers, Context, Digest, ErrorKind, Image, image::FilePath};
+use patchkit_scan::{Inventory, InventoryOptions, LayerCache};
 use scan_support::{Item, debian_11, image, layer, layout_image, shared_data, stanza, stanza_in};
 
 const STATUS: &str = "var/lib/dpkg/status";
@@ -320,4 +320,51 @@ async fn a_minbase_image_has_what_syft_lists() {
     }
     // Syft's image had these two more than mmdebstrap's minbase has.
     assert_eq!(absent, ["ca-certificates", "openssl"]);
+}
+
+#[tokio::test]
+async fn a_layer_seen_before_is_not_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = InventoryOptions::default().with_cache(LayerCache::open(folder.path()).unwrap());
+    let layers = || [layer([debian_11(), status(&[("curl", "1")])]), layer([status(&[("curl", "2")])])];
+    let found = Inventory::with(&image(layers()), &options, &Context::new()).await.unwrap();
+    assert_eq!(found, inventory(&image(layers())).await);
+
+    let damaged = unreadable(&image(layers()));
+    assert_eq!(Inventory::with(&damaged, &options, &Context::new()).await.unwrap(), found);
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let path = entry.unwrap().path();
+        let mut bytes = std::fs::read(&path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        std::fs::write(path, bytes).unwrap();
+    }
+    let error = Inventory::with(&damaged, &options, &Context::new()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt, "a damaged entry counts as absent: {error}");
+    assert_eq!(Inventory::with(&image(layers()), &options, &Context::new()).await.unwrap(), found);
+}
+
+/// The same image, with layers whose bytes are others than they should be.
+fn unreadable(image: &Image) -> Image {
+    let blob = |layer: &patchkit_core::Layer| {
+        let descriptor = layer.blob().descriptor();
+        let bytes = bytes::Bytes::from(vec![0; descriptor.size as usize]);
+        patchkit_core::Blob::new(descriptor.clone(), std::sync::Arc::new(bytes))
+    };
+    let layers = image.layers().iter().map(blob).collect();
+    Image::assemble(image.manifest().clone(), image.config().clone(), layers).unwrap()
+}
+
+#[tokio::test]
+async fn the_base_is_the_known_image_with_the_most_layers() {
+    let layers = [layer([debian_11()]), layer([status(&[("curl", "1")])]), layer([Item::File("etc/motd", "x".into())])];
+    let image = image(layers);
+    let base =
+        |name: &str, layers: &[Digest]| BaseLayers { name: Some(name.into()), digest: None, layers: layers.into() };
+    let ids = image.config().diff_ids();
+    let known = [base("small", &ids[..1]), base("large", &ids[..2]), base("other", &ids[1..])];
+    let options = InventoryOptions::default().with_bases(known.clone());
+    let found = Inventory::with(&image, &options, &Context::new()).await.unwrap();
+    assert_eq!(found.base, Some(known[1].clone()));
+    assert_eq!(inventory(&image).await.base, None);
 }

@@ -5,104 +5,24 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io::Read,
     sync::Arc,
 };
 
 use bytes::Bytes;
-use patchkit_core::{
-    Error, Result,
-    image::{Entry, EntryKind, FilePath, LayerVisitor, NodeKind},
+use patchkit_core::image::FilePath;
+
+use super::{
+    changes::{Bring, Changes, Hide},
+    place::{Place, is_wanted},
 };
-
-/// The most bytes of one file of a package database. Real ones have some MiB.
-const MAX_FILE: u64 = 64 << 20;
-
-/// The most bytes of all wanted files of a layer.
-const MAX_LAYER: u64 = 256 << 20;
 
 /// How many symbolic links are followed on the way to one file, as Linux does.
 const MAX_LINKS: usize = 40;
 
-/// Picks out of a layer what a [`Snapshot`] needs.
-pub(super) struct Collector {
-    places: Arc<Vec<FilePath>>,
-    changes: Changes,
-    kept: u64,
-}
-
-/// What a layer changes, in the order of its archive.
-#[derive(Default)]
-pub(super) struct Changes {
-    hides: Vec<(FilePath, Hide)>,
-    brings: Vec<(FilePath, Bring)>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Hide {
-    Below,
-    Whole,
-}
-
-enum Bring {
-    Directory,
-    File(Bytes),
-    Hardlink(FilePath),
-    Symlink(Bytes),
-    /// Something whose content is of no interest, but which replaces what was there.
-    Other,
-}
-
-impl Collector {
-    pub(super) fn new(places: Arc<Vec<FilePath>>) -> Self {
-        Self { places, changes: Changes::default(), kept: 0 }
-    }
-
-    pub(super) fn changes(self) -> Changes {
-        self.changes
-    }
-
-    fn hide(&mut self, entry: &Entry, hide: Hide) -> Result<()> {
-        self.changes.hides.push((entry.path.clone(), hide));
-        Ok(())
-    }
-
-    fn content(&mut self, entry: &Entry, content: &mut dyn Read) -> Result<Bytes> {
-        self.kept += entry.size();
-        if entry.size() > MAX_FILE || self.kept > MAX_LAYER {
-            let message = format!("a package database of {} bytes, more than is read", self.kept);
-            return Err(Error::unsupported(message));
-        }
-        entry.read(content)
-    }
-}
-
-impl LayerVisitor for Collector {
-    fn entry(&mut self, entry: &Entry, content: &mut dyn Read) -> Result<()> {
-        let bring = match &entry.kind {
-            EntryKind::Opaque => return self.hide(entry, Hide::Below),
-            EntryKind::Whiteout => return self.hide(entry, Hide::Whole),
-            EntryKind::Hardlink { target } => Bring::Hardlink(target.clone()),
-            EntryKind::Node(NodeKind::Directory) => Bring::Directory,
-            EntryKind::Node(NodeKind::Symlink { target }) => Bring::Symlink(target.clone()),
-            EntryKind::Node(NodeKind::File { .. }) if is_wanted(&self.places, &entry.path) => {
-                Bring::File(self.content(entry, content)?)
-            }
-            EntryKind::Node(_) => Bring::Other,
-        };
-        self.changes.brings.push((entry.path.clone(), bring));
-        Ok(())
-    }
-}
-
-fn is_wanted(places: &[FilePath], path: &FilePath) -> bool {
-    places.iter().any(|place| path.starts_with(place))
-}
-
 /// The files that matter, as they are after some of an image's layers.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
-    places: Arc<Vec<FilePath>>,
+    places: Arc<[Place]>,
     nodes: BTreeMap<FilePath, Node>,
     /// Names in the archives that are behind a place, but were not known to be: their content was not kept.
     missed: BTreeSet<FilePath>,
@@ -110,12 +30,13 @@ pub(crate) struct Snapshot {
 
 #[derive(Clone, Debug)]
 enum Node {
+    Detected { found: Bytes, layer: usize },
     File { content: Bytes, layer: usize },
     Symlink(Bytes),
 }
 
 impl Snapshot {
-    pub(super) fn new(places: Arc<Vec<FilePath>>) -> Self {
+    pub(super) fn new(places: Arc<[Place]>) -> Self {
         Self { places, nodes: BTreeMap::new(), missed: BTreeSet::new() }
     }
 
@@ -137,28 +58,29 @@ impl Snapshot {
     /// Puts what an archive calls `name` where that really is.
     fn bring(&mut self, name: &FilePath, place: FilePath, layer: usize, bring: Bring) -> bool {
         let wanted = is_wanted(&self.places, &place);
+        if wanted && matches!(bring, Bring::Detected(_) | Bring::Other) && !is_wanted(&self.places, name) {
+            self.missed.insert(name.clone());
+        }
         let node = match bring {
             Bring::Directory => return self.nodes.remove(&place).is_some(),
+            Bring::Detected(found) => Some(Node::Detected { found, layer }),
             Bring::File(content) => Some(Node::File { content, layer }),
             Bring::Symlink(target) => Some(Node::Symlink(target)),
             Bring::Hardlink(target) => self.linked(&target, layer, wanted),
-            Bring::Other => {
-                if wanted && !is_wanted(&self.places, name) {
-                    self.missed.insert(name.clone());
-                }
-                None
-            }
+            Bring::Other => None,
         };
         let removed = self.remove(&place, Hide::Whole);
         let Some(node) = node else { return removed };
+        let matters = !matches!(node, Node::Detected { .. });
         self.nodes.insert(place, node);
-        true
+        matters || removed
     }
 
     /// What a hard link makes its name: the same as its target.
     fn linked(&mut self, target: &FilePath, layer: usize, wanted: bool) -> Option<Node> {
         let place = self.place(target)?;
         match self.nodes.get(&place) {
+            Some(Node::Detected { found, .. }) => Some(Node::Detected { found: found.clone(), layer }),
             Some(Node::File { content, .. }) => Some(Node::File { content: content.clone(), layer }),
             Some(link @ Node::Symlink(_)) => Some(link.clone()),
             None => {
@@ -183,7 +105,7 @@ impl Snapshot {
     pub(crate) fn read(&self, path: &FilePath) -> Option<&Bytes> {
         match self.nodes.get(&self.follow(path)?)? {
             Node::File { content, .. } => Some(content),
-            Node::Symlink(_) => None,
+            Node::Detected { .. } | Node::Symlink(_) => None,
         }
     }
 
@@ -199,18 +121,28 @@ impl Snapshot {
     /// The index of the layer that brought a file.
     pub(super) fn layer_of(&self, path: &FilePath) -> Option<usize> {
         match self.nodes.get(&self.follow(path)?)? {
-            Node::File { layer, .. } => Some(*layer),
+            Node::Detected { layer, .. } | Node::File { layer, .. } => Some(*layer),
             Node::Symlink(_) => None,
         }
     }
 
+    /// The files that the detectors found something in, with the index of their layer; sorted by path.
+    pub(super) fn detected(&self) -> impl Iterator<Item = (&FilePath, usize, &Bytes)> {
+        self.nodes.iter().filter_map(|(path, node)| match node {
+            Node::Detected { found, layer } => Some((path, *layer, found)),
+            Node::File { .. } | Node::Symlink(_) => None,
+        })
+    }
+
     /// What has to be wanted too, since a place is behind a link to it.
-    pub(super) fn strays(&self) -> BTreeSet<FilePath> {
+    pub(super) fn strays(&self) -> BTreeSet<Place> {
         let links =
             self.nodes.iter().filter(|(path, node)| matches!(node, Node::Symlink(_)) && is_wanted(&self.places, path));
-        let names = links.map(|(path, _)| path).chain(&*self.places);
-        let real = names.filter_map(|name| self.follow(name)).filter(|real| !is_wanted(&self.places, real));
-        real.chain(self.missed.iter().cloned()).collect()
+        let links = links.map(|(path, _)| Place::at(path.clone()));
+        let moved = links.chain(self.places.iter().cloned());
+        let moved = moved.filter_map(|place| Some(place.moved(self.follow(&place.path)?)));
+        let real = moved.filter(|place| !self.places.contains(place) && !is_wanted(&self.places, &place.path));
+        real.chain(self.missed.iter().cloned().map(Place::at)).collect()
     }
 
     /// Where a name is when the symbolic links in its directories are followed, and the last component is not.
