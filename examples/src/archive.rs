@@ -87,7 +87,8 @@ fn timestamp(archive: &cli::Archive) -> Result<Option<Timestamp>> {
 }
 
 /// `$XDG_CACHE_HOME/patchkit`, or `~/.cache/patchkit`, or a folder for temporary files.
-fn default_cache() -> PathBuf {
+/// Where downloads, and what was found in layers, are kept.
+pub(crate) fn default_cache() -> PathBuf {
     let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let base = absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")));
     base.unwrap_or_else(std::env::temp_dir).join("patchkit")

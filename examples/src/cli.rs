@@ -111,6 +111,22 @@ pub(crate) struct Inventory {
     pub(crate) image: ImageName,
     #[command(flatten)]
     pub(crate) platforms: Platforms,
+    #[command(flatten)]
+    pub(crate) looking: Looking,
+}
+
+/// How it is found out what is installed.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Looking {
+    /// Where it is remembered what was found in layers [default: $XDG_CACHE_HOME/patchkit]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cache: Option<PathBuf>,
+    /// Read every layer, and remember nothing
+    #[arg(long, conflicts_with = "cache")]
+    pub(crate) no_cache: bool,
+    /// Images that others may be built on: packages of their layers are said to be the base's
+    #[arg(long, value_name = "IMAGE", num_args = 1..)]
+    pub(crate) base: Vec<ImageName>,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -135,6 +151,8 @@ pub(crate) struct Scan {
     pub(crate) advisories: Advisories,
     #[command(flatten)]
     pub(crate) platforms: Platforms,
+    #[command(flatten)]
+    pub(crate) looking: Looking,
     /// Exit with status 10 where a finding is of this severity or worse
     #[arg(long, value_name = "SEVERITY")]
     pub(crate) fail_on: Option<Severity>,

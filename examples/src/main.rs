@@ -3,6 +3,7 @@
 mod archive;
 mod cli;
 mod command;
+mod looking;
 mod output;
 mod place;
 mod present;

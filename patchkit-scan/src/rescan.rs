@@ -118,7 +118,7 @@ fn vulnerabilities(report: &ScanReport) -> impl Iterator<Item = &Finding> {
 fn is_same(key: &FindingKey, found: &Finding) -> bool {
     let unversioned = |purl: &patchkit_core::Purl| {
         let parts = purl.parts();
-        (parts.kind, parts.name, parts.qualifiers.get("arch").cloned())
+        (parts.kind, parts.namespace, parts.name, parts.qualifiers.get("arch").cloned())
     };
     let names_it = found.id == key.id || found.aliases.contains(&key.id);
     names_it && unversioned(&found.package) == unversioned(&key.package)
@@ -141,7 +141,7 @@ fn nothing_new(before: &ScanReport, after: &ScanReport) -> Reason {
 /// What a finding's package may be called: its own name, and its source's.
 fn names(report: &ScanReport, finding: &Finding) -> [String; 2] {
     let parts = finding.package.parts();
-    let binary = format!("{} package {}", parts.kind, parts.name);
+    let binary = format!("{} package {}/{}", parts.kind, parts.namespace, parts.name);
     let source = report.package(&finding.package).and_then(|package| package.source.as_ref());
     let source = source.map_or_else(|| binary.clone(), |source| format!("{} source {}", parts.kind, source.name));
     [binary, source]
@@ -177,9 +177,11 @@ fn full_name(name: &str, architecture: &Option<String>) -> String {
     architecture.as_ref().map_or_else(|| name.to_owned(), |architecture| format!("{name}:{architecture}"))
 }
 
+/// The packages that are there on their own: what belongs to a package of the distribution changes with that.
 fn installed(packages: &[Package]) -> Installed {
     let mut found = Installed::new();
-    for Package { name, version, architecture, .. } in packages {
+    let own = packages.iter().filter(|package| package.owner.is_none());
+    for Package { name, version, architecture, .. } in own {
         let key = (version.scheme().to_owned(), name.to_string(), architecture.clone());
         found.entry(key).or_default().insert(version.to_string());
     }

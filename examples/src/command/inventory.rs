@@ -1,9 +1,10 @@
-use patchkit_core::{Context, Digest, Distribution, Package, Platform, Result};
+use patchkit_core::{BaseLayers, Context, Digest, Distribution, Package, Platform, Result};
 use patchkit_scan::Inventory;
 use serde::Serialize;
 
 use crate::{
     cli::{self, Global},
+    looking,
     output::{self, Progress},
     place,
 };
@@ -15,20 +16,24 @@ struct Installed {
     platform: Platform,
     distribution: Option<Distribution>,
     packages: Vec<Package>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    base: Option<BaseLayers>,
     warnings: Vec<String>,
 }
 
 pub(crate) async fn run(args: &cli::Inventory, global: &Global, cx: &Context) -> Result<()> {
     let target = place::target(&args.image, global, cx).await?;
+    let options = looking::options(&args.looking, global, cx).await?;
     let mut all = Vec::new();
     for image in place::chosen(&target, &args.platforms)? {
         let name = format!("read {}", image.platform());
-        let found = Progress::of(global).step(&name, Inventory::of(image, cx)).await?;
+        let found = Progress::of(global).step(&name, Inventory::with(image, &options, cx)).await?;
         all.push(Installed {
             image: *image.digest(),
             platform: image.platform().clone(),
             distribution: found.distribution,
             packages: found.packages,
+            base: found.base,
             warnings: found.warnings,
         });
     }

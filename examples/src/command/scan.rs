@@ -4,6 +4,7 @@ use patchkit_scan::{AdvisoryScanner, AdvisoryStore};
 use crate::{
     Ended,
     cli::{self, Global},
+    looking,
     output::{self, Progress},
     place,
 };
@@ -20,7 +21,8 @@ pub(crate) async fn scanner(paths: &[std::path::PathBuf], progress: Progress) ->
 
 pub(crate) async fn run(args: &cli::Scan, global: &Global, cx: &Context) -> Result<Ended, Stop> {
     let progress = Progress::of(global);
-    let scanner = scanner(&args.advisories.advisories, progress).await?;
+    let options = looking::options(&args.looking, global, cx).await?;
+    let scanner = scanner(&args.advisories.advisories, progress).await?.with_inventory(options);
     let target = place::target(&args.image, global, cx).await?;
     let mut reports = Vec::new();
     for image in place::chosen(&target, &args.platforms)? {
