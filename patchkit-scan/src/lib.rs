@@ -10,6 +10,7 @@ pub mod os_release;
 #[cfg(feature = "patch")]
 pub mod patcher;
 pub mod rescan;
+mod rpm;
 pub mod scanner;
 
 pub use advisory::AdvisoryStore;

@@ -17,7 +17,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use patchkit_core::{BaseLayers, Context, Distribution, Error, Image, Package, Purl, Result, image::FilePath};
 
 use self::snapshot::{Changes, Collector};
-use crate::{alpine, debian, os_release};
+use crate::{alpine, debian, os_release, rpm};
 
 pub(crate) use detector::{Candidate, Content, Detector, Problem};
 pub(crate) use snapshot::Snapshot;
@@ -76,8 +76,8 @@ impl Inventory {
     /// [`Corrupt`](patchkit_core::ErrorKind::Corrupt) for a damaged layer, and for a damaged package database, naming
     /// file, line and layer; those of reading the layers.
     pub async fn of(image: &Image, cx: &Context) -> Result<Self> {
-        let cataloguers: [Box<dyn Cataloguer>; 2] =
-            [Box::new(debian::catalog::Dpkg), Box::new(alpine::catalog::Apk)];
+        let cataloguers: [Box<dyn Cataloguer>; 3] =
+            [Box::new(debian::catalog::Dpkg), Box::new(alpine::catalog::Apk), Box::new(rpm::catalog::Rpm)];
         Survey::new(image, &cataloguers).run(cx).await.map_err(|error| error.during("list packages"))
     }
 }

@@ -8,11 +8,15 @@ use patchkit_core::{Distribution, Package, ParsePurlError, Purl, PurlParts, imag
 
 use super::{Damage, Problem, Snapshot};
 
-/// The files that are at some places, by where they really are: two names of one folder are one database.
+/// The file at a place, with where it really is: two names of one folder are one database.
+pub(crate) fn file_at<'a>(files: &'a Snapshot, place: &str) -> Option<(FilePath, &'a Bytes)> {
+    let path = files.place(&FilePath::new(place).ok()?)?;
+    files.read(&path).map(|bytes| (path, bytes))
+}
+
+/// The files that are at some places.
 pub(crate) fn databases<'a>(files: &'a Snapshot, places: &[&str]) -> BTreeMap<FilePath, &'a Bytes> {
-    let names = places.iter().map(|place| FilePath::new(place).expect("a constant"));
-    let real = names.filter_map(|name| files.place(&name));
-    real.filter_map(|path| files.read(&path).map(|bytes| (path, bytes))).collect()
+    places.iter().filter_map(|place| file_at(files, place)).collect()
 }
 
 /// Says of an error which file it is about.
