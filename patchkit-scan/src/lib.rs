@@ -1,6 +1,7 @@
 //! What is installed, what is vulnerable, what would fix it, and the fix itself.
 
 pub mod advisory;
+mod alpine;
 pub mod debian;
 pub mod inventory;
 mod language;
@@ -9,6 +10,7 @@ pub mod os_release;
 #[cfg(feature = "patch")]
 pub mod patcher;
 pub mod rescan;
+mod rpm;
 pub mod scanner;
 
 pub use advisory::AdvisoryStore;

@@ -14,13 +14,14 @@ mod options;
 mod place;
 mod snapshot;
 mod survey;
+pub(crate) mod system;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use patchkit_core::{BaseLayers, Context, Distribution, Image, Package, Purl, Result, image::FilePath};
 
 use self::survey::Survey;
-use crate::{debian, language};
+use crate::{alpine, debian, language, rpm};
 
 pub use cache::LayerCache;
 pub(crate) use detector::{Candidate, Content, Detector, Problem};
@@ -55,7 +56,8 @@ impl Inventory {
     /// # Errors
     /// As [`of`](Self::of); those of the cache.
     pub async fn with(image: &Image, options: &InventoryOptions, cx: &Context) -> Result<Self> {
-        let cataloguers: Vec<Box<dyn Cataloguer>> = vec![Box::new(debian::catalog::Dpkg)];
+        let cataloguers: Vec<Box<dyn Cataloguer>> =
+            vec![Box::new(debian::catalog::Dpkg), Box::new(alpine::catalog::Apk), Box::new(rpm::catalog::Rpm)];
         let detectors = if options.languages { language::detectors() } else { Vec::new() };
         let survey = Survey::new(image, &cataloguers, detectors.into(), options.cache.as_ref());
         let inventory = survey.run(cx).await.map_err(|error| error.during("list packages"))?;

@@ -40,6 +40,18 @@ impl Snapshot {
         Self { places, nodes: BTreeMap::new(), missed: BTreeSet::new() }
     }
 
+    /// Some files, and symbolic links with their targets.
+    #[cfg(test)]
+    pub(crate) fn of<'a>(
+        files: impl IntoIterator<Item = (&'a str, Vec<u8>)>,
+        links: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Self {
+        let files = files.into_iter().map(|(path, content)| (path, Node::File { content: content.into(), layer: 0 }));
+        let links = links.into_iter().map(|(path, target)| (path, Node::Symlink(Bytes::from(target.to_owned()))));
+        let nodes = files.chain(links).map(|(path, node)| (FilePath::new(path).expect("a test's path"), node));
+        Self { nodes: nodes.collect(), ..Self::new(Arc::new([])) }
+    }
+
     /// Puts a layer over what is there; says whether a kept file, or the way to one, may have changed.
     pub(super) fn apply(&mut self, layer: usize, changes: Changes) -> bool {
         let mut touched = false;

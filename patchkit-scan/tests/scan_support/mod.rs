@@ -61,6 +61,7 @@ pub(crate) fn image(layers: impl IntoIterator<Item = Layer>) -> Image {
 
 /// One thing in a layer.
 pub(crate) enum Item {
+    Bytes(&'static str, Vec<u8>),
     Directory(&'static str),
     File(&'static str, String),
     Hardlink(&'static str, &'static str),
@@ -76,6 +77,7 @@ pub(crate) fn layer(items: impl IntoIterator<Item = Item>) -> Layer {
     let metadata = Metadata { mode: 0o644, ..Metadata::default() };
     for item in items {
         match item {
+            Item::Bytes(name, bytes) => writer.file(&path(name), &metadata, bytes.len() as u64, &mut bytes.as_slice()),
             Item::Directory(name) => writer.directory(&path(name), &metadata),
             Item::File(name, text) => writer.file(&path(name), &metadata, text.len() as u64, &mut text.as_bytes()),
             Item::Hardlink(name, target) => writer.hardlink(&path(name), &metadata, &path(target)),
