@@ -106,7 +106,7 @@ async fn what_differs_from_the_plan_is_found() {
             vec![
                 "curl:amd64 2 is missing",
                 "openssl:amd64 3 is missing",
-                "the image has no package database of a known kind (dpkg)",
+                "the image has no package database of a known kind (dpkg, apk, rpm, pacman)",
             ],
         ),
     ] {

@@ -173,8 +173,11 @@ A:noarch
         let musl = &packages[0];
         assert_eq!((musl.name, musl.version, musl.architecture), ("musl-utils", "1.2.5-r0", Some("x86_64")));
         assert_eq!(musl.origin, Some("musl"));
-        let files: Vec<_> =
-            musl.files.iter().map(|(folder, name)| [*folder, *name].map(|part| str::from_utf8(part).unwrap())).collect();
+        let files: Vec<_> = musl
+            .files
+            .iter()
+            .map(|(folder, name)| [*folder, *name].map(|part| str::from_utf8(part).unwrap()))
+            .collect();
         assert_eq!(files, [["sbin", "ldconfig"], ["usr/bin", "ldd"], ["usr/bin", "getent"]]);
         assert_eq!((packages[1].name, packages[1].origin, packages[1].files.len()), (".build-deps", None, 0));
         assert_eq!(packages.len(), 2);

@@ -70,12 +70,7 @@ fn by_info_name(packages: &[Package]) -> BTreeMap<String, &Purl> {
 }
 
 /// Claims the files of a package's list, which names them by the paths in the archive.
-fn claim_listed(
-    claims: &mut Claims<'_>,
-    files: &Snapshot,
-    list: &FilePath,
-    owner: &Purl,
-) -> Result<(), DatabaseError> {
+fn claim_listed(claims: &mut Claims<'_>, files: &Snapshot, list: &FilePath, owner: &Purl) -> Result<(), DatabaseError> {
     let (name, bytes) = (list.to_string(), files.read(list).expect("it is listed"));
     let paths = match name.ends_with(".list") {
         true => info::read_list(&name, bytes)?,
@@ -86,11 +81,7 @@ fn claim_listed(
 }
 
 /// Reads `status` and what is still in `updates`; says whether it is there.
-fn read_status(
-    files: &Snapshot,
-    distribution: Option<&Distribution>,
-    found: &mut Found,
-) -> Result<bool, Damage> {
+fn read_status(files: &Snapshot, distribution: Option<&Distribution>, found: &mut Found) -> Result<bool, Damage> {
     let path = path(STATUS);
     let Some(bytes) = files.read(&path) else { return Ok(false) };
     let mut status = StatusFile::read(STATUS, bytes).map_err(damaged(&path))?;
@@ -110,11 +101,7 @@ fn is_update(path: &FilePath) -> bool {
 }
 
 /// Reads the files of `status.d`; says whether there are any.
-fn read_status_d(
-    files: &Snapshot,
-    distribution: Option<&Distribution>,
-    found: &mut Found,
-) -> Result<bool, Damage> {
+fn read_status_d(files: &Snapshot, distribution: Option<&Distribution>, found: &mut Found) -> Result<bool, Damage> {
     let mut any = false;
     for path in files.files_in(&path(STATUS_D)) {
         let name = path.to_string();

@@ -17,7 +17,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use patchkit_core::{BaseLayers, Context, Distribution, Error, Image, Package, Purl, Result, image::FilePath};
 
 use self::snapshot::{Changes, Collector};
-use crate::{alpine, debian, os_release, rpm};
+use crate::{alpine, arch, debian, os_release, rpm};
 
 pub(crate) use detector::{Candidate, Content, Detector, Problem};
 pub(crate) use snapshot::Snapshot;
@@ -76,8 +76,12 @@ impl Inventory {
     /// [`Corrupt`](patchkit_core::ErrorKind::Corrupt) for a damaged layer, and for a damaged package database, naming
     /// file, line and layer; those of reading the layers.
     pub async fn of(image: &Image, cx: &Context) -> Result<Self> {
-        let cataloguers: [Box<dyn Cataloguer>; 3] =
-            [Box::new(debian::catalog::Dpkg), Box::new(alpine::catalog::Apk), Box::new(rpm::catalog::Rpm)];
+        let cataloguers: [Box<dyn Cataloguer>; 4] = [
+            Box::new(debian::catalog::Dpkg),
+            Box::new(alpine::catalog::Apk),
+            Box::new(rpm::catalog::Rpm),
+            Box::new(arch::catalog::Pacman),
+        ];
         Survey::new(image, &cataloguers).run(cx).await.map_err(|error| error.during("list packages"))
     }
 }
@@ -113,7 +117,8 @@ impl<'a> Survey<'a> {
     /// Every place of every cataloguer, and the files that say which distribution it is.
     fn places(&self) -> Vec<FilePath> {
         let places = self.cataloguers.iter().flat_map(|cataloguer| cataloguer.places());
-        places.chain(&os_release::PATHS).map(|place| FilePath::new(place).expect("a constant")).collect()
+        let releases = os_release::PATHS.iter().chain(&os_release::FALLBACKS);
+        places.chain(releases).map(|place| FilePath::new(place).expect("a constant")).collect()
     }
 
     /// Reads all layers once and puts them over each other.
@@ -164,7 +169,7 @@ impl<'a> Survey<'a> {
             warnings.push("the image does not say which distribution it is: it has no os-release file".to_owned());
         }
         if databases == 0 {
-            warnings.push("the image has no package database of a known kind (dpkg)".to_owned());
+            warnings.push("the image has no package database of a known kind (dpkg, apk, rpm, pacman)".to_owned());
         } else if packages.is_empty() {
             warnings.push("the image's package database lists no installed package".to_owned());
         }
@@ -195,13 +200,21 @@ fn identity(cataloguer: usize, package: &Package) -> Identity {
     (cataloguer, name.to_string(), version.to_string(), architecture.clone())
 }
 
+/// The distribution that the first file names which names one. An `os-release` that has no id is the last resort.
 fn distribution(files: &Snapshot) -> Result<Option<Distribution>, Damage> {
-    for path in os_release::PATHS {
-        let path = FilePath::new(path).expect("a constant");
-        if let Some(bytes) = files.read(&path) {
-            let parsed = os_release::parse(bytes);
-            return parsed.map(Some).map_err(|error| Damage { path, error: error.into() });
+    let mut nameless = None;
+    for place in os_release::PATHS {
+        let path = FilePath::new(place).expect("a constant");
+        let Some(bytes) = files.read(&path) else { continue };
+        let parsed = os_release::parse(bytes).map_err(|error| Damage { path, error: error.into() })?;
+        if parsed.id != "linux" {
+            return Ok(Some(parsed));
         }
+        nameless.get_or_insert(parsed);
     }
-    Ok(None)
+    let named = os_release::FALLBACKS.iter().find_map(|place| {
+        let bytes = files.read(&FilePath::new(place).expect("a constant"))?;
+        os_release::parse_fallback(place, bytes)
+    });
+    Ok(named.or(nameless))
 }

@@ -208,6 +208,14 @@ impl Snapshot {
         names.filter(|path| self.read(path).is_some()).collect()
     }
 
+    /// Where the kept files below a folder, which may be behind symbolic links, really are; sorted. What only symbolic
+    /// links name is left out.
+    pub(crate) fn files_below(&self, folder: &FilePath) -> Vec<FilePath> {
+        let Some(real) = self.follow(folder) else { return Vec::new() };
+        let below = self.nodes.range(real.clone()..).take_while(|(path, _)| path.starts_with(&real));
+        below.filter(|(_, node)| matches!(node, Node::File { .. })).map(|(path, _)| path.clone()).collect()
+    }
+
     /// The index of the layer that brought a file.
     pub(super) fn layer_of(&self, path: &FilePath) -> Option<usize> {
         match self.nodes.get(&self.follow(path)?)? {

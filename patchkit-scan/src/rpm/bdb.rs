@@ -37,7 +37,9 @@ pub(super) fn each(bytes: &[u8], visit: Visit<'_>) -> Result<(), DatabaseError> 
         match page.kind() {
             UNUSED | OVERFLOW => continue,
             HASH | HASH_UNSORTED => {}
-            other => return Err(DatabaseError::at("page", number, format!("its type {other} is none of a hash table's"))),
+            other => {
+                return Err(DatabaseError::at("page", number, format!("its type {other} is none of a hash table's")));
+            }
         }
         table.check(&page)?;
         for pair in page.items()?.chunks_exact(2) {
@@ -50,7 +52,9 @@ pub(super) fn each(bytes: &[u8], visit: Visit<'_>) -> Result<(), DatabaseError> 
         }
     }
     match records < table.records {
-        true => Err(DatabaseError::at("byte", 88u8, format!("{} records are counted, {records} are there", table.records))),
+        true => {
+            Err(DatabaseError::at("byte", 88u8, format!("{} records are counted, {records} are there", table.records)))
+        }
         false => Ok(()),
     }
 }
@@ -149,7 +153,9 @@ impl<'a> Table<'a> {
         }
         match buffer.len() == length {
             true => Ok(()),
-            false => Err(DatabaseError::at("page", first, format!("{length} bytes should begin here, not {}", buffer.len()))),
+            false => {
+                Err(DatabaseError::at("page", first, format!("{length} bytes should begin here, not {}", buffer.len())))
+            }
         }
     }
 }

@@ -1,6 +1,20 @@
-//! Small databases for tests, byte by byte as the formats' descriptions have them.
+//! Small databases for tests, byte by byte, with all that the readers look at.
+
+use std::path::{Path, PathBuf};
 
 use super::pages::ByteOrder;
+
+/// A folder of the shared test data, or `None` after saying that it is absent.
+pub(crate) fn shared_data(folder: &str) -> Option<PathBuf> {
+    let above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    let found = above.map(|above| above.join("shared/data").join(folder)).find(|path| path.is_dir());
+    if found.is_none() {
+        let is_required = std::env::var_os("PATCHKIT_REQUIRE_EXTERNAL").is_some_and(|value| value == "1");
+        assert!(!is_required, "required: shared data {folder}");
+        eprintln!("skipped: shared data {folder} is absent");
+    }
+    found
+}
 
 /// A header of the given entries: tag, type, values in bytes and their count.
 pub(crate) fn header(entries: &[(u32, u32, Vec<u8>, u32)]) -> Vec<u8> {
@@ -103,7 +117,8 @@ pub(crate) fn bdb(headers: &[Vec<u8>], order: ByteOrder) -> Vec<u8> {
         hash[26 + 2 * n..28 + 2 * n].copy_from_slice(&u16(end as u16));
     }
     let mut meta = page(0, 0, 0, 0, 8);
-    for (at, number) in [(12, 0x61561), (16, 9), (20, 512), (32, chains.len() as u32 + 1), (88, items.len() as u32 / 2)] {
+    for (at, number) in [(12, 0x61561), (16, 9), (20, 512), (32, chains.len() as u32 + 1), (88, items.len() as u32 / 2)]
+    {
         meta[at..at + 4].copy_from_slice(&u32(number));
     }
     [meta, hash, chains.concat()].concat()
@@ -125,10 +140,12 @@ pub(crate) fn sqlite(headers: &[Vec<u8>]) -> Vec<u8> {
     }
     let (last, others) = children.split_last().unwrap();
     let count = others.len() as u16;
-    let cells: Vec<_> = others.iter().enumerate().map(|(n, page)| [&page.to_be_bytes()[..], &[n as u8 + 1]].concat()).collect();
+    let cells: Vec<_> =
+        others.iter().enumerate().map(|(n, page)| [&page.to_be_bytes()[..], &[n as u8 + 1]].concat()).collect();
     let start = 512 - 5 * count;
     let places: Vec<u8> = (0..count).flat_map(|n| (start + 5 * n).to_be_bytes()).collect();
-    let mut root = [&[5, 0, 0][..], &count.to_be_bytes(), &start.to_be_bytes(), &[0], &last.to_be_bytes(), &places].concat();
+    let mut root =
+        [&[5, 0, 0][..], &count.to_be_bytes(), &start.to_be_bytes(), &[0], &last.to_be_bytes(), &places].concat();
     root.resize(start.into(), 0);
     pages[1] = [root, cells.concat()].concat();
     let length = pages.len() as u32;

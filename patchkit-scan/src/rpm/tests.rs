@@ -14,7 +14,9 @@ use crate::{
 };
 
 fn headers() -> Vec<Vec<u8>> {
-    [("one", 0), ("two", 700), ("three", 2000), ("gpg-pubkey", 10)].map(|(name, filling)| testing::package(name, filling)).into()
+    [("one", 0), ("two", 700), ("three", 2000), ("gpg-pubkey", 10)]
+        .map(|(name, filling)| testing::package(name, filling))
+        .into()
 }
 
 fn all() -> [(Container, Vec<u8>); 4] {
@@ -152,6 +154,22 @@ fn files_are_owned_where_they_really_are() {
     let found: Vec<(&FilePath, &Purl)> = owners.iter().collect();
     assert_eq!(found, [(&path("usr/bin/tool"), purl("three")), (&path("usr/lib64/libtwo.so"), purl("two"))]);
     assert_eq!(Rpm.owners(&files, &packages, &BTreeSet::new()).unwrap().len(), 0);
+}
+
+/// What rpm 4.18 installed: every file of its three packages but its own database.
+#[test]
+fn every_file_that_rpm_installed_has_an_owner() {
+    let Some(folder) = testing::shared_data("e2e/rpm-sqlite") else { return };
+    let database = std::fs::read(folder.join("after.rpmdb.sqlite")).unwrap();
+    let files = Snapshot::of([("var/lib/rpm/rpmdb.sqlite", database)], []);
+    let packages = Rpm.catalog(&files, None).unwrap().unwrap();
+    let list = std::fs::read_to_string(folder.join("after.files.txt")).unwrap();
+    let (own, installed): (BTreeSet<_>, BTreeSet<_>) =
+        list.lines().map(|line| FilePath::new(line).unwrap()).partition(|path| path.to_string().contains(".rpmdb"));
+    let owners = Rpm.owners(&files, &packages, &installed.union(&own).cloned().collect()).unwrap();
+    assert_eq!(owners.keys().cloned().collect::<BTreeSet<_>>(), installed);
+    let hello = &owners[&FilePath::new("usr/bin/hello").unwrap()];
+    assert!(hello.as_str().starts_with("pkg:rpm/hello@2.0-1?"), "{hello}");
 }
 
 #[test]

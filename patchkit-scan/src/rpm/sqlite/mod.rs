@@ -114,7 +114,8 @@ impl<'a> Database<'a> {
         }
         let start = (number as usize - 1) * self.page_size;
         let in_file = || self.bytes.get(start..start + self.page_size);
-        let page = self.log.page(number).or_else(in_file).ok_or_else(|| fail("the file is cut off before it".into()))?;
+        let page =
+            self.log.page(number).or_else(in_file).ok_or_else(|| fail("the file is cut off before it".into()))?;
         Ok(&page[..self.usable])
     }
 }

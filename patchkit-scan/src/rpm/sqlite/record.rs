@@ -19,7 +19,8 @@ pub(super) enum Value<'a> {
 pub(super) fn column(record: &[u8], column: u8) -> Result<Value<'_>, DatabaseError> {
     let cut = |column| DatabaseError::at("column", column, "the record is cut off");
     let (length, start) = varint(record).ok_or_else(|| cut(0))?;
-    let (types, mut values) = usize::try_from(length).ok().and_then(|end| record.split_at_checked(end)).ok_or_else(|| cut(0))?;
+    let (types, mut values) =
+        usize::try_from(length).ok().and_then(|end| record.split_at_checked(end)).ok_or_else(|| cut(0))?;
     let mut types = types.get(start..).ok_or_else(|| cut(0))?;
     for n in 0..=column {
         let Some((kind, length)) = varint(types) else { break };
@@ -93,8 +94,14 @@ mod tests {
     #[test]
     fn columns_are_told_apart_by_their_types() {
         let record = [7, 0, 1, 2, 9, 15, 16, 0xfe, 0xff, 0x01, b'x', 1, 2];
-        let expected =
-            [Value::Null, Value::Integer(-2), Value::Integer(-255), Value::Integer(1), Value::Text(b"x"), Value::Blob(&[1, 2])];
+        let expected = [
+            Value::Null,
+            Value::Integer(-2),
+            Value::Integer(-255),
+            Value::Integer(1),
+            Value::Text(b"x"),
+            Value::Blob(&[1, 2]),
+        ];
         for (n, expected) in expected.into_iter().enumerate() {
             assert_eq!(column(&record, n as u8), Ok(expected), "{n}");
         }

@@ -112,7 +112,8 @@ impl<'a> Node<'a> {
     fn cells(&self, header: usize) -> Result<impl Iterator<Item = &'a [u8]> + use<'a>, DatabaseError> {
         let count = usize::from(Big.u16(self.page, self.start + 3).expect("a page is longer"));
         let first = self.start + header;
-        let places = self.page.get(first..first + 2 * count).ok_or_else(|| self.fail("more rows than it has room for"))?;
+        let places =
+            self.page.get(first..first + 2 * count).ok_or_else(|| self.fail("more rows than it has room for"))?;
         let places = places.chunks_exact(2).map(|place| usize::from(Big.u16(place, 0).expect("it has two bytes")));
         if places.clone().any(|place| place < first + 2 * count || place >= self.page.len()) {
             return Err(self.fail("a row lies outside its place"));
