@@ -259,6 +259,18 @@ async fn a_derivatives_own_file_counts_first() {
     }
 }
 
+/// Such files are found behind links too, of which nobody knew.
+#[tokio::test]
+async fn a_release_file_may_be_a_link() {
+    let items = [
+        Item::File("usr/lib/fedora-release", "Fedora release 40 (Forty)\n".into()),
+        Item::Symlink("etc/fedora-release", "../usr/lib/fedora-release"),
+        Item::Symlink("etc/redhat-release", "fedora-release"),
+    ];
+    let found = Inventory::of(&image([layer(items)]), &Context::new()).await.unwrap().distribution.unwrap();
+    assert_eq!((found.id.as_str(), found.version_id.as_deref()), ("fedora", Some("40")));
+}
+
 /// Whether a tool is missing here, after saying so.
 fn is_missing(tool: &str) -> bool {
     let found = Command::new(tool).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();

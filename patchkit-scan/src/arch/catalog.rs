@@ -7,7 +7,7 @@ use patchkit_core::{Distribution, Package, Purl, SourcePackage, Version, image::
 use super::local::{self, InstalledPackage};
 use crate::inventory::{
     Cataloguer, Damage, Problem, Snapshot,
-    system::{Claims, Found, SystemPurl, damaged, purls},
+    system::{Claims, Found, ListedFile, SystemPurl, damaged, purls},
 };
 
 /// The scheme of pacman's versions.
@@ -53,7 +53,7 @@ impl Cataloguer for Pacman {
             let Some(list) = desc.parent().and_then(|folder| folder.join("files").ok()) else { continue };
             let Some(bytes) = files.read(&list) else { continue };
             for path in local::read_files(bytes).map_err(damaged(&list))? {
-                claims.path(path, purl);
+                claims.add(ListedFile::at(path), purl);
             }
         }
         Ok(claims.owners())

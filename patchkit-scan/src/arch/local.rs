@@ -9,7 +9,7 @@ use thiserror::Error;
 /// What is wrong with a file of the database, and in which line, counted from one.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("line {line}: {problem}")]
-pub struct LocalError {
+pub(crate) struct LocalError {
     line: usize,
     problem: LocalProblem,
 }
@@ -28,15 +28,15 @@ enum LocalProblem {
 
 /// An installed package, from its `desc`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InstalledPackage<'a> {
+pub(crate) struct InstalledPackage<'a> {
     /// The name: `libelf`.
-    pub name: &'a str,
+    pub(crate) name: &'a str,
     /// The version with release and, where there is one, epoch: `1:1.3.1-2`.
-    pub version: &'a str,
+    pub(crate) version: &'a str,
     /// The architecture, in pacman's words: `x86_64`, `any`.
-    pub architecture: Option<&'a str>,
+    pub(crate) architecture: Option<&'a str>,
     /// The name of the recipe that it was built from, whose version is the same: `elfutils`.
-    pub base: Option<&'a str>,
+    pub(crate) base: Option<&'a str>,
 }
 
 /// Reads a package's `desc`.
@@ -44,7 +44,7 @@ pub struct InstalledPackage<'a> {
 /// # Errors
 /// [`LocalError`] where a value is in no section, the name or version is missing, a value that is needed is not UTF-8,
 /// or the last line does not end.
-pub fn read_desc(bytes: &[u8]) -> Result<InstalledPackage<'_>, LocalError> {
+pub(crate) fn read_desc(bytes: &[u8]) -> Result<InstalledPackage<'_>, LocalError> {
     let (mut name, mut version, mut architecture, mut base, mut lines) = (None, None, None, None, 1);
     each(bytes, |line, section, value| {
         lines = line;
@@ -68,7 +68,7 @@ pub fn read_desc(bytes: &[u8]) -> Result<InstalledPackage<'_>, LocalError> {
 ///
 /// # Errors
 /// As [`read_desc`].
-pub fn read_files(bytes: &[u8]) -> Result<Vec<&[u8]>, LocalError> {
+pub(crate) fn read_files(bytes: &[u8]) -> Result<Vec<&[u8]>, LocalError> {
     let mut paths = Vec::new();
     each(bytes, |_, section, value| {
         paths.extend(Some(value).filter(|_| section == b"%FILES%"));

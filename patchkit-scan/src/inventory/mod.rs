@@ -105,7 +105,7 @@ impl<'a> Survey<'a> {
         let mut more = BTreeSet::new();
         for _ in 0..MAX_PASSES {
             let snapshot = self.pass(&more, cx).await?;
-            let found = snapshot.strays();
+            let found = snapshot.strays(&unneeded(&snapshot));
             if found.is_empty() {
                 return self.finish(&snapshot);
             }
@@ -198,6 +198,15 @@ impl<'a> Survey<'a> {
 fn identity(cataloguer: usize, package: &Package) -> Identity {
     let Package { name, version, architecture, .. } = package;
     (cataloguer, name.to_string(), version.to_string(), architecture.clone())
+}
+
+/// The places that nobody needs to see: where `os-release` names the distribution, those that would name it too. Often
+/// they are links, for which all layers would be read again.
+fn unneeded(files: &Snapshot) -> BTreeSet<FilePath> {
+    let mut releases = os_release::PATHS.iter().filter_map(|place| files.read(&FilePath::new(place).ok()?));
+    let is_named = releases.any(|bytes| os_release::parse(bytes).is_ok_and(|release| release.id != "linux"));
+    let places = os_release::FALLBACKS.iter().filter(|_| is_named);
+    places.map(|place| FilePath::new(place).expect("a constant")).collect()
 }
 
 /// The distribution that the first file names which names one. An `os-release` that has no id is the last resort.

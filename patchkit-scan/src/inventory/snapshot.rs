@@ -15,8 +15,8 @@ use patchkit_core::{
     image::{Entry, EntryKind, FilePath, LayerVisitor, NodeKind},
 };
 
-/// The most bytes of one file of a package database. Real ones have some MiB.
-const MAX_FILE: u64 = 64 << 20;
+/// The most bytes of one file of a package database. Those of rpm have tens of MiB, more on a desktop.
+const MAX_FILE: u64 = 256 << 20;
 
 /// The most bytes of all wanted files of a layer.
 const MAX_LAYER: u64 = 256 << 20;
@@ -224,11 +224,11 @@ impl Snapshot {
         }
     }
 
-    /// What has to be wanted too, since a place is behind a link to it.
-    pub(super) fn strays(&self) -> BTreeSet<FilePath> {
+    /// What has to be wanted too, since a place is behind a link to it. Where some places lead is of no interest.
+    pub(super) fn strays(&self, unneeded: &BTreeSet<FilePath>) -> BTreeSet<FilePath> {
         let links =
             self.nodes.iter().filter(|(path, node)| matches!(node, Node::Symlink(_)) && is_wanted(&self.places, path));
-        let names = links.map(|(path, _)| path).chain(&*self.places);
+        let names = links.map(|(path, _)| path).chain(&*self.places).filter(|name| !unneeded.contains(name));
         let real = names.filter_map(|name| self.follow(name)).filter(|real| !is_wanted(&self.places, real));
         real.chain(self.missed.iter().cloned()).collect()
     }

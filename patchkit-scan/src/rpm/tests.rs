@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::{Container, catalog::Rpm, header::Header, pages::ByteOrder, testing};
 use crate::{
-    inventory::{Cataloguer, Snapshot},
+    inventory::{Cataloguer, Snapshot, system::ListedFile},
     os_release,
 };
 
@@ -170,6 +170,18 @@ fn every_file_that_rpm_installed_has_an_owner() {
     assert_eq!(owners.keys().cloned().collect::<BTreeSet<_>>(), installed);
     let hello = &owners[&FilePath::new("usr/bin/hello").unwrap()];
     assert!(hello.as_str().starts_with("pkg:rpm/hello@2.0-1?"), "{hello}");
+}
+
+#[test]
+fn packages_of_rpm_3_list_whole_paths() {
+    let entries = [testing::text(1000, "old"), testing::texts(1027, &["/usr/bin/old", "/lib/old.so"])];
+    let bytes = testing::header(&entries);
+    let files = super::package::files(&Header::read(&bytes).unwrap()).unwrap();
+    assert_eq!(files, [&b"/usr/bin/old"[..], b"/lib/old.so"].map(ListedFile::at));
+    let entries = [testing::texts(1117, &["a"]), testing::numbers(1116, &[1]), testing::texts(1118, &["/"])];
+    let bytes = testing::header(&entries);
+    let error = super::package::files(&Header::read(&bytes).unwrap()).unwrap_err();
+    assert_eq!(error.to_string(), "tag 1116: a file is in no folder");
 }
 
 #[test]
