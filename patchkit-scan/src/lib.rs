@@ -2,7 +2,10 @@
 
 pub mod advisory;
 mod alpine;
+mod arch;
 pub mod debian;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod inventory;
 mod language;
 pub mod matcher;

@@ -1,12 +1,17 @@
 //! Which distribution an image is, from its `os-release` file.
 //!
 //! Source: os-release(5). The file is `etc/os-release`, or `usr/lib/os-release` where that does not exist; its syntax
-//! is a list of shell assignments without expansion.
+//! is a list of shell assignments without expansion. Where neither names a distribution, older files are asked
+//! ([`FALLBACKS`]).
+
+mod release_file;
 
 use std::collections::BTreeMap;
 
 use patchkit_core::Distribution;
 use thiserror::Error;
+
+pub use release_file::{FALLBACKS, parse_fallback};
 
 /// The files that say which distribution an image is, the first that exists counts.
 pub const PATHS: [&str; 2] = ["etc/os-release", "usr/lib/os-release"];

@@ -193,6 +193,84 @@ async fn a_truncated_rpm_database_is_an_error() {
     }
 }
 
+/// The root folders of other scanners' tests, by the file that says which distribution it is.
+#[tokio::test]
+async fn distributions_are_told_as_others_tell_them() {
+    let Some(folder) = shared_data("pkgdb/grype/grype/distro/testdata/os") else { return };
+    for (root, file, id, version) in DISTRIBUTIONS {
+        let bytes = fs::read(folder.join(root).join(file)).unwrap();
+        let found = Inventory::of(&image([layer([Item::Bytes(file, bytes)])]), &Context::new()).await.unwrap();
+        let found = found.distribution.expect(root);
+        assert_eq!((found.id.as_str(), found.version_id.as_deref()), (id, version), "{root}");
+    }
+    let roots: BTreeSet<_> = DISTRIBUTIONS.iter().map(|row| row.0.to_owned()).collect();
+    let there = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let others: Vec<_> = there.filter(|root| !roots.contains(root)).collect();
+    assert_eq!(others, ["busybox"], "a distribution without an expectation");
+}
+
+/// Root folder, file, `ID` and `VERSION_ID`.
+const DISTRIBUTIONS: [(&str, &str, &str, Option<&str>); 34] = [
+    ("almalinux", "etc/os-release", "almalinux", Some("8.4")),
+    ("alpine", "etc/os-release", "alpine", Some("3.11.6")),
+    ("alpine-edge", "etc/os-release", "alpine", Some("3.22.0_alpha20250108")),
+    ("amazon", "etc/os-release", "amzn", Some("2")),
+    ("arch", "etc/os-release", "arch", None),
+    ("azurelinux", "etc/os-release", "azurelinux", Some("3.0")),
+    ("centos", "usr/lib/os-release", "centos", Some("8")),
+    ("centos5", "etc/redhat-release", "centos", Some("5.7")),
+    ("centos6", "etc/system-release-cpe", "centos", Some("6")),
+    ("chainguard", "etc/os-release", "chainguard", Some("20230214")),
+    ("custom", "etc/os-release", "scientific", Some("8")),
+    ("debian", "usr/lib/os-release", "debian", Some("8")),
+    ("debian-sid", "usr/lib/os-release", "debian", None),
+    ("echo", "etc/os-release", "echo", Some("1")),
+    ("empty", "etc/os-release", "linux", None),
+    ("fedora", "usr/lib/os-release", "fedora", Some("31")),
+    ("gentoo", "etc/os-release", "gentoo", None),
+    ("hummingbird", "etc/os-release", "hummingbird", Some("20251124")),
+    ("mariner", "etc/os-release", "mariner", Some("1.0")),
+    ("minimos", "etc/os-release", "minimos", Some("20241031")),
+    ("opensuse-leap", "etc/os-release", "opensuse-leap", Some("15.2")),
+    ("oraclelinux", "etc/os-release", "ol", Some("8.3")),
+    ("photon", "etc/os-release", "photon", Some("2.0")),
+    ("postmarketos", "etc/os-release", "postmarketos", Some("v25.06")),
+    ("postmarketos-edge", "etc/os-release", "postmarketos", Some("edge")),
+    ("raspbian", "etc/os-release", "raspbian", Some("9")),
+    ("redhat", "usr/lib/os-release", "rhel", Some("7.3")),
+    ("rockylinux", "etc/os-release", "rocky", Some("8.4")),
+    ("scientific", "etc/os-release", "scientific", Some("7.5")),
+    ("scientific6", "etc/redhat-release", "scientific", Some("6.10")),
+    ("secureos", "etc/os-release", "secureos", Some("2025.09.09")),
+    ("sles", "etc/os-release", "sles", Some("15.2")),
+    ("ubuntu", "etc/os-release", "ubuntu", Some("20.04")),
+    ("wolfi", "etc/os-release", "wolfi", Some("20220914")),
+];
+
+/// Oracle Linux keeps Red Hat's file, and its own counts.
+#[tokio::test]
+async fn a_derivatives_own_file_counts_first() {
+    let Some(folder) = shared_data("advisories/samples/claircore/rhel/testdata/releasefiles") else { return };
+    for (root, version) in [("oracle-6", "6.10"), ("oracle-7", "7.9"), ("oracle-8", "8.9"), ("oracle-9", "9.3")] {
+        let item = |file| Item::Bytes(file, fs::read(folder.join(root).join(file)).unwrap());
+        let items = ["etc/oracle-release", "etc/redhat-release"].map(item);
+        let found = Inventory::of(&image([layer(items)]), &Context::new()).await.unwrap().distribution.unwrap();
+        assert_eq!((found.id.as_str(), found.version_id.as_deref()), ("ol", Some(version)));
+    }
+}
+
+/// Such files are found behind links too, of which nobody knew.
+#[tokio::test]
+async fn a_release_file_may_be_a_link() {
+    let items = [
+        Item::File("usr/lib/fedora-release", "Fedora release 40 (Forty)\n".into()),
+        Item::Symlink("etc/fedora-release", "../usr/lib/fedora-release"),
+        Item::Symlink("etc/redhat-release", "fedora-release"),
+    ];
+    let found = Inventory::of(&image([layer(items)]), &Context::new()).await.unwrap().distribution.unwrap();
+    assert_eq!((found.id.as_str(), found.version_id.as_deref()), ("fedora", Some("40")));
+}
+
 /// Whether a tool is missing here, after saying so.
 fn is_missing(tool: &str) -> bool {
     let found = Command::new(tool).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();

@@ -46,7 +46,7 @@ impl Cataloguer for Apk {
             for package in installed::read(bytes).map_err(damaged(&path))? {
                 let key = (package.name, package.version, package.architecture);
                 let Some(purl) = purls.get(&key) else { continue };
-                package.files.iter().for_each(|(folder, name)| claims.file(folder, name, purl));
+                package.files.iter().for_each(|file| claims.add(*file, purl));
             }
         }
         Ok(claims.owners())

@@ -9,10 +9,12 @@ use std::str;
 use memchr::memchr;
 use thiserror::Error;
 
+use crate::inventory::system::ListedFile;
+
 /// What is wrong with a database of installed packages, and in which line, counted from one.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("line {line}: {problem}")]
-pub struct InstalledError {
+pub(crate) struct InstalledError {
     line: usize,
     problem: InstalledProblem,
 }
@@ -33,17 +35,17 @@ enum InstalledProblem {
 
 /// An installed package.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InstalledPackage<'a> {
+pub(crate) struct InstalledPackage<'a> {
     /// The name: `libcrypto3`.
-    pub name: &'a str,
+    pub(crate) name: &'a str,
     /// The version: `3.3.2-r0`.
-    pub version: &'a str,
+    pub(crate) version: &'a str,
     /// The architecture, in apk's words: `x86_64`, `noarch`.
-    pub architecture: Option<&'a str>,
+    pub(crate) architecture: Option<&'a str>,
     /// The name of the package that it was built with, whose version is the same: `openssl`.
-    pub origin: Option<&'a str>,
-    /// Its files: the folder, without slashes at its ends, and the name in it.
-    pub files: Vec<(&'a [u8], &'a [u8])>,
+    pub(crate) origin: Option<&'a str>,
+    /// Its files.
+    pub(crate) files: Vec<ListedFile<'a>>,
 }
 
 /// The installed packages, in the order of the file.
@@ -51,7 +53,7 @@ pub struct InstalledPackage<'a> {
 /// # Errors
 /// [`InstalledError`] where a line is no field, a package has no name or version or two of one, one of these is not
 /// UTF-8, or the last line does not end.
-pub fn read(bytes: &[u8]) -> Result<Vec<InstalledPackage<'_>>, InstalledError> {
+pub(crate) fn read(bytes: &[u8]) -> Result<Vec<InstalledPackage<'_>>, InstalledError> {
     let mut reader = Reader::default();
     let mut rest = bytes;
     while !rest.is_empty() {
@@ -80,7 +82,7 @@ struct Reader<'a> {
     architecture: Option<&'a str>,
     origin: Option<&'a str>,
     folder: &'a [u8],
-    files: Vec<(&'a [u8], &'a [u8])>,
+    files: Vec<ListedFile<'a>>,
 }
 
 impl<'a> Reader<'a> {
@@ -96,7 +98,7 @@ impl<'a> Reader<'a> {
             b'A' => self.architecture = self.once("architecture", self.architecture, value)?,
             b'o' => self.origin = self.once("origin", self.origin, value)?,
             b'F' => self.folder = value,
-            b'R' => self.files.push((self.folder, value)),
+            b'R' => self.files.push(ListedFile { folder: self.folder, name: value }),
             _ => {}
         }
         Ok(())
@@ -173,12 +175,8 @@ A:noarch
         let musl = &packages[0];
         assert_eq!((musl.name, musl.version, musl.architecture), ("musl-utils", "1.2.5-r0", Some("x86_64")));
         assert_eq!(musl.origin, Some("musl"));
-        let files: Vec<_> = musl
-            .files
-            .iter()
-            .map(|(folder, name)| [*folder, *name].map(|part| str::from_utf8(part).unwrap()))
-            .collect();
-        assert_eq!(files, [["sbin", "ldconfig"], ["usr/bin", "ldd"], ["usr/bin", "getent"]]);
+        let files: [(&[u8], &[u8]); 3] = [(b"sbin", b"ldconfig"), (b"usr/bin", b"ldd"), (b"usr/bin", b"getent")];
+        assert_eq!(musl.files, files.map(|(folder, name)| ListedFile { folder, name }));
         assert_eq!((packages[1].name, packages[1].origin, packages[1].files.len()), (".build-deps", None, 0));
         assert_eq!(packages.len(), 2);
     }

@@ -12,7 +12,7 @@ use super::dpkg::{
 };
 use crate::inventory::{
     Cataloguer, Damage, Problem, Snapshot,
-    system::{Claims, Found, SystemPurl, damaged},
+    system::{Claims, Found, ListedFile, SystemPurl, damaged},
 };
 
 /// The scheme of Debian's versions.
@@ -76,7 +76,7 @@ fn claim_listed(claims: &mut Claims<'_>, files: &Snapshot, list: &FilePath, owne
         true => info::read_list(&name, bytes)?,
         false => info::read_md5sums(&name, bytes)?.into_iter().map(|hash| hash.path).collect(),
     };
-    paths.iter().for_each(|path| claims.path(path.as_bytes(), owner));
+    paths.iter().for_each(|path| claims.add(ListedFile::at(path.as_bytes()), owner));
     Ok(())
 }
 
@@ -130,7 +130,7 @@ fn package_of(found: &InstalledPackage, distribution: Option<&Distribution>) -> 
     };
     let architecture = Some(found.architecture.to_string()).filter(|name| !name.is_empty());
     let purl = SystemPurl::new("deb", distribution).with("arch", architecture.as_deref());
-    let purl = purl.build(&found.name.to_string(), found.version.as_str())?;
+    let purl = purl.build(found.name.as_ref(), found.version.as_str())?;
     let package = Package::new(purl, found.name.parse()?, version);
     Ok(Package { architecture, source: Some(source), ..package })
 }

@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use patchkit_core::{BaseLayers, Context, Distribution, Image, Package, Purl, Result, image::FilePath};
 
 use self::survey::Survey;
-use crate::{alpine, debian, language, rpm};
+use crate::{alpine, arch, debian, language, rpm};
 
 pub use cache::LayerCache;
 pub(crate) use detector::{Candidate, Content, Detector, Problem};
@@ -56,8 +56,12 @@ impl Inventory {
     /// # Errors
     /// As [`of`](Self::of); those of the cache.
     pub async fn with(image: &Image, options: &InventoryOptions, cx: &Context) -> Result<Self> {
-        let cataloguers: Vec<Box<dyn Cataloguer>> =
-            vec![Box::new(debian::catalog::Dpkg), Box::new(alpine::catalog::Apk), Box::new(rpm::catalog::Rpm)];
+        let cataloguers: Vec<Box<dyn Cataloguer>> = vec![
+            Box::new(debian::catalog::Dpkg),
+            Box::new(alpine::catalog::Apk),
+            Box::new(rpm::catalog::Rpm),
+            Box::new(arch::catalog::Pacman),
+        ];
         let detectors = if options.languages { language::detectors() } else { Vec::new() };
         let survey = Survey::new(image, &cataloguers, detectors.into(), options.cache.as_ref());
         let inventory = survey.run(cx).await.map_err(|error| error.during("list packages"))?;

@@ -130,6 +130,14 @@ impl Snapshot {
         names.filter(|path| self.read(path).is_some()).collect()
     }
 
+    /// Where the kept files below a folder, which may be behind symbolic links, really are; sorted. What only symbolic
+    /// links name is left out.
+    pub(crate) fn files_below(&self, folder: &FilePath) -> Vec<FilePath> {
+        let Some(real) = self.follow(folder) else { return Vec::new() };
+        let below = self.nodes.range(real.clone()..).take_while(|(path, _)| path.starts_with(&real));
+        below.filter(|(_, node)| matches!(node, Node::File { .. })).map(|(path, _)| path.clone()).collect()
+    }
+
     /// The index of the layer that brought a file.
     pub(super) fn layer_of(&self, path: &FilePath) -> Option<usize> {
         match self.nodes.get(&self.follow(path)?)? {
@@ -146,13 +154,13 @@ impl Snapshot {
         })
     }
 
-    /// What has to be wanted too, since a place is behind a link to it.
-    pub(super) fn strays(&self) -> BTreeSet<Place> {
+    /// What has to be wanted too, since a place is behind a link to it. Where some places lead is of no interest.
+    pub(super) fn strays(&self, unneeded: &BTreeSet<FilePath>) -> BTreeSet<Place> {
         let links =
             self.nodes.iter().filter(|(path, node)| matches!(node, Node::Symlink(_)) && is_wanted(&self.places, path));
         let links = links.map(|(path, _)| Place::at(path.clone()));
-        let moved = links.chain(self.places.iter().cloned());
-        let moved = moved.filter_map(|place| Some(place.moved(self.follow(&place.path)?)));
+        let names = links.chain(self.places.iter().cloned()).filter(|place| !unneeded.contains(&place.path));
+        let moved = names.filter_map(|place| Some(place.moved(self.follow(&place.path)?)));
         let real = moved.filter(|place| !self.places.contains(place) && !is_wanted(&self.places, &place.path));
         real.chain(self.missed.iter().cloned().map(Place::at)).collect()
     }

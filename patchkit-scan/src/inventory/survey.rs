@@ -49,7 +49,7 @@ impl<'a> Survey<'a> {
         let mut more = BTreeSet::new();
         for _ in 0..MAX_PASSES {
             let snapshot = self.pass(&more, cx).await?;
-            let found = snapshot.strays();
+            let found = snapshot.strays(&unneeded(&snapshot));
             if found.is_empty() {
                 return self.finish(&snapshot);
             }
@@ -61,7 +61,7 @@ impl<'a> Survey<'a> {
     /// Every place of every cataloguer, and the files that say which distribution it is.
     fn places(&self) -> impl Iterator<Item = Place> {
         let places = self.cataloguers.iter().flat_map(|cataloguer| cataloguer.places());
-        places.chain(&os_release::PATHS).map(|place| Place::new(place))
+        places.chain(&os_release::PATHS).chain(&os_release::FALLBACKS).map(|place| Place::new(place))
     }
 
     /// Reads all layers once and puts them over each other.
@@ -230,13 +230,30 @@ fn identity(cataloguer: usize, package: &Package) -> Identity {
     (cataloguer, name.to_string(), version.to_string(), architecture.clone())
 }
 
+/// The places that nobody needs to see: where `os-release` names the distribution, those that would name it too. Often
+/// they are links, for which all layers would be read again.
+fn unneeded(files: &Snapshot) -> BTreeSet<FilePath> {
+    let mut releases = os_release::PATHS.iter().filter_map(|place| files.read(&FilePath::new(place).ok()?));
+    let is_named = releases.any(|bytes| os_release::parse(bytes).is_ok_and(|release| release.id != "linux"));
+    let places = os_release::FALLBACKS.iter().filter(|_| is_named);
+    places.map(|place| FilePath::new(place).expect("a constant")).collect()
+}
+
+/// The distribution that the first file names which names one. An `os-release` that has no id is the last resort.
 fn distribution(files: &Snapshot) -> Result<Option<Distribution>, Damage> {
-    for path in os_release::PATHS {
-        let path = FilePath::new(path).expect("a constant");
-        if let Some(bytes) = files.read(&path) {
-            let parsed = os_release::parse(bytes);
-            return parsed.map(Some).map_err(|error| Damage { path, error: error.into() });
+    let mut nameless = None;
+    for place in os_release::PATHS {
+        let path = FilePath::new(place).expect("a constant");
+        let Some(bytes) = files.read(&path) else { continue };
+        let parsed = os_release::parse(bytes).map_err(|error| Damage { path, error: error.into() })?;
+        if parsed.id != "linux" {
+            return Ok(Some(parsed));
         }
+        nameless.get_or_insert(parsed);
     }
-    Ok(None)
+    let named = os_release::FALLBACKS.iter().find_map(|place| {
+        let bytes = files.read(&FilePath::new(place).expect("a constant"))?;
+        os_release::parse_fallback(place, bytes)
+    });
+    Ok(named.or(nameless))
 }

@@ -93,6 +93,24 @@ fn key(package: &Package) -> PackageKey<'_> {
     (package.name.as_str(), package.version.as_str(), package.architecture.as_deref())
 }
 
+/// A file as a database lists it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ListedFile<'a> {
+    /// The folder it is in; it may be empty, and begin and end with a slash.
+    pub(crate) folder: &'a [u8],
+    /// Its name in that folder.
+    pub(crate) name: &'a [u8],
+}
+
+impl<'a> ListedFile<'a> {
+    /// The file of a whole path.
+    pub(crate) fn at(path: &'a [u8]) -> Self {
+        let cut = path.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
+        let (folder, name) = path.split_at(cut);
+        Self { folder, name }
+    }
+}
+
 /// Finds out which of some files belong to which package, from the paths that the packages list.
 ///
 /// A database names a file as the package's archive does, which may be through a symbolic link to a directory
@@ -116,14 +134,8 @@ impl<'a> Claims<'a> {
     }
 
     /// Says that a file belongs to a package. A path that no file can have is passed over.
-    pub(crate) fn path(&mut self, path: &[u8], owner: &Purl) {
-        let cut = path.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
-        let (folder, name) = path.split_at(cut);
-        self.file(folder, name, owner);
-    }
-
-    /// As [`path`](Self::path), with folder and name apart.
-    pub(crate) fn file(&mut self, folder: &[u8], name: &[u8], owner: &Purl) {
+    pub(crate) fn add(&mut self, file: ListedFile<'_>, owner: &Purl) {
+        let ListedFile { folder, name } = file;
         if !self.names.contains(name) {
             return;
         }

@@ -88,7 +88,7 @@ impl Cataloguer for Rpm {
                 let Some(package) = InstalledPackage::of(header)? else { return Ok(()) };
                 let version = package.full_version();
                 if let Some(purl) = purls.get(&(package.name, &version, package.architecture)) {
-                    package::files(header)?.into_iter().for_each(|(folder, name)| claims.file(folder, name, purl));
+                    package::files(header)?.into_iter().for_each(|file| claims.add(file, purl));
                 }
                 Ok(())
             };

@@ -5,7 +5,7 @@ use thiserror::Error;
 /// What is wrong with a database of rpm, and where: in which byte, page, slot or record.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("{unit} {number}: {problem}")]
-pub struct DatabaseError {
+pub(crate) struct DatabaseError {
     unit: &'static str,
     number: u64,
     problem: Cow<'static, str>,

@@ -70,7 +70,7 @@ impl<'a> Header<'a> {
             return Err(fail(4, "the lengths of index and data are not that of the header"));
         }
         let (index, data) = rest.split_at(index);
-        let out = index.chunks_exact(ENTRY).position(|entry| number(entry, 8) >= length);
+        let out = index.chunks_exact(ENTRY).position(|entry| number(entry, 8) > length);
         match out {
             Some(n) => Err(fail(8 + n * ENTRY, "an entry lies outside the data")),
             None => Ok(Self { index, data }),

@@ -8,12 +8,12 @@ use super::{DatabaseError, package::InstalledPackage};
 
 const NONE: &str = "(none)";
 
-/// The packages, in the order of the file.
+/// The packages, in the order of the file. Empty lines are passed over.
 ///
 /// # Errors
 /// [`DatabaseError`] with the line that does not have these ten fields, or that is not UTF-8, or does not end.
 pub(crate) fn read(bytes: &[u8]) -> Result<Vec<InstalledPackage<'_>>, DatabaseError> {
-    let lines = bytes.split_inclusive(|byte| *byte == b'\n').enumerate();
+    let lines = bytes.split_inclusive(|byte| *byte == b'\n').enumerate().filter(|(_, line)| *line != b"\n");
     lines.map(|(n, line)| package(line).map_err(|problem| DatabaseError::at("line", n as u64 + 1, problem))).collect()
 }
 
@@ -52,7 +52,7 @@ mod tests {
         );
         assert_eq!(packages[0].source_package().unwrap(), ("filesystem", "1.1-9.cm2".to_owned()));
         assert_eq!((packages[1].full_version().as_str(), packages[1].source), ("2:9.0-1.cm2", None));
-        assert_eq!(read(b""), Ok(vec![]));
+        assert_eq!((read(b""), read(b"\n")), (Ok(vec![]), Ok(vec![])));
     }
 
     #[test]

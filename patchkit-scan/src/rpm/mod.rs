@@ -8,7 +8,7 @@ mod bdb;
 pub(crate) mod catalog;
 mod error;
 pub(crate) mod header;
-mod manifest;
+pub(crate) mod manifest;
 mod ndb;
 pub(crate) mod package;
 mod pages;

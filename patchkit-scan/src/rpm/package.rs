@@ -4,6 +4,7 @@ use super::{
     DatabaseError,
     header::{Header, Tag},
 };
+use crate::inventory::system::ListedFile;
 
 /// The name of the pseudo packages in which rpm keeps the public keys that it trusts.
 const PUBLIC_KEY: &str = "gpg-pubkey";
@@ -72,15 +73,15 @@ fn stream(label: &str) -> Option<String> {
     Some(format!("{}:{}", parts.next()?, parts.next()?))
 }
 
-/// The files of a package: for each, its folder (which may be empty) and its name in it.
+/// The files of a package.
 ///
 /// # Errors
 /// [`DatabaseError`] where a tag is not of its type, or a file is in a folder that is not there.
-pub(crate) fn files<'a>(header: &Header<'a>) -> Result<Vec<(&'a [u8], &'a [u8])>, DatabaseError> {
+pub(crate) fn files<'a>(header: &Header<'a>) -> Result<Vec<ListedFile<'a>>, DatabaseError> {
     let names = header.texts(Tag::BaseNames)?;
     if names.is_empty() {
         let whole = header.texts(Tag::OldFileNames)?;
-        return Ok(whole.into_iter().map(|path| (&b""[..], path)).collect());
+        return Ok(whole.into_iter().map(ListedFile::at).collect());
     }
     let (folders, indexes) = (header.texts(Tag::DirNames)?, header.numbers(Tag::DirIndexes)?);
     let fail = || DatabaseError::at("tag", Tag::DirIndexes as u32, "a file is in no folder");
@@ -88,7 +89,7 @@ pub(crate) fn files<'a>(header: &Header<'a>) -> Result<Vec<(&'a [u8], &'a [u8])>
         return Err(fail());
     }
     let folder = |index: u32| folders.get(index as usize).copied().ok_or_else(fail);
-    names.into_iter().zip(indexes).map(|(name, index)| Ok((folder(index)?, name))).collect()
+    names.into_iter().zip(indexes).map(|(name, index)| Ok(ListedFile { folder: folder(index)?, name })).collect()
 }
 
 #[cfg(test)]

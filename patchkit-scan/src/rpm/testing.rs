@@ -1,6 +1,20 @@
-//! Small databases for tests, byte by byte as the formats' descriptions have them.
+//! Small databases for tests, byte by byte, with all that the readers look at.
+
+use std::path::{Path, PathBuf};
 
 use super::pages::ByteOrder;
+
+/// A folder of the shared test data, or `None` after saying that it is absent.
+pub(crate) fn shared_data(folder: &str) -> Option<PathBuf> {
+    let above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    let found = above.map(|above| above.join("shared/data").join(folder)).find(|path| path.is_dir());
+    if found.is_none() {
+        let is_required = std::env::var_os("PATCHKIT_REQUIRE_EXTERNAL").is_some_and(|value| value == "1");
+        assert!(!is_required, "required: shared data {folder}");
+        eprintln!("skipped: shared data {folder} is absent");
+    }
+    found
+}
 
 /// A header of the given entries: tag, type, values in bytes and their count.
 pub(crate) fn header(entries: &[(u32, u32, Vec<u8>, u32)]) -> Vec<u8> {

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::{Container, catalog::Rpm, header::Header, pages::ByteOrder, testing};
 use crate::{
-    inventory::{Cataloguer, Snapshot},
+    inventory::{Cataloguer, Snapshot, system::ListedFile},
     os_release,
 };
 
@@ -154,6 +154,34 @@ fn files_are_owned_where_they_really_are() {
     let found: Vec<(&FilePath, &Purl)> = owners.iter().collect();
     assert_eq!(found, [(&path("usr/bin/tool"), purl("three")), (&path("usr/lib64/libtwo.so"), purl("two"))]);
     assert_eq!(Rpm.owners(&files, &packages, &BTreeSet::new()).unwrap().len(), 0);
+}
+
+/// What rpm 4.18 installed: every file of its three packages but its own database.
+#[test]
+fn every_file_that_rpm_installed_has_an_owner() {
+    let Some(folder) = testing::shared_data("e2e/rpm-sqlite") else { return };
+    let database = std::fs::read(folder.join("after.rpmdb.sqlite")).unwrap();
+    let files = Snapshot::of([("var/lib/rpm/rpmdb.sqlite", database)], []);
+    let packages = Rpm.catalog(&files, None).unwrap().unwrap();
+    let list = std::fs::read_to_string(folder.join("after.files.txt")).unwrap();
+    let (own, installed): (BTreeSet<_>, BTreeSet<_>) =
+        list.lines().map(|line| FilePath::new(line).unwrap()).partition(|path| path.to_string().contains(".rpmdb"));
+    let owners = Rpm.owners(&files, &packages, &installed.union(&own).cloned().collect()).unwrap();
+    assert_eq!(owners.keys().cloned().collect::<BTreeSet<_>>(), installed);
+    let hello = &owners[&FilePath::new("usr/bin/hello").unwrap()];
+    assert!(hello.as_str().starts_with("pkg:rpm/hello@2.0-1?"), "{hello}");
+}
+
+#[test]
+fn packages_of_rpm_3_list_whole_paths() {
+    let entries = [testing::text(1000, "old"), testing::texts(1027, &["/usr/bin/old", "/lib/old.so"])];
+    let bytes = testing::header(&entries);
+    let files = super::package::files(&Header::read(&bytes).unwrap()).unwrap();
+    assert_eq!(files, [&b"/usr/bin/old"[..], b"/lib/old.so"].map(ListedFile::at));
+    let entries = [testing::texts(1117, &["a"]), testing::numbers(1116, &[1]), testing::texts(1118, &["/"])];
+    let bytes = testing::header(&entries);
+    let error = super::package::files(&Header::read(&bytes).unwrap()).unwrap_err();
+    assert_eq!(error.to_string(), "tag 1116: a file is in no folder");
 }
 
 #[test]

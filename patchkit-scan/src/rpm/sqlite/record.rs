@@ -53,7 +53,7 @@ fn read(kind: u64, value: &[u8]) -> Option<Value<'_>> {
         8 => Value::Integer(0),
         9 => Value::Integer(1),
         10 | 11 => return None,
-        _ if kind % 2 == 0 => Value::Blob(value),
+        _ if kind.is_multiple_of(2) => Value::Blob(value),
         _ => Value::Text(value),
     })
 }
