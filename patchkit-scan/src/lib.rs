@@ -2,6 +2,7 @@
 
 pub mod advisory;
 pub mod debian;
+pub mod fetch;
 pub mod inventory;
 mod language;
 pub mod matcher;

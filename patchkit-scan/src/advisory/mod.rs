@@ -12,6 +12,7 @@ mod json;
 pub mod osv;
 mod scope;
 pub(crate) mod store;
+pub mod update;
 
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ pub use error::{AdvisoryError, AdvisoryErrorKind};
 pub use input::{Format, read};
 pub use scope::Scope;
 pub use store::{AdvisoryStore, Builder, Claim, SourceInfo};
+pub use update::Feeds;
 
 /// What one source says about one vulnerability in one package of one release.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -132,13 +132,22 @@ impl AdvisoryStore {
         if let [path] = paths.as_slice()
             && database::is_table(path.as_ref())
         {
-            return Self::of(Table::open(path.as_ref())?);
+            return Self::open_compiled(path.as_ref());
         }
         let mut builder = Self::builder();
         for path in paths {
             builder.path(path.as_ref())?;
         }
         Ok(builder.build())
+    }
+
+    /// Opens a compiled database in place, and nothing else.
+    ///
+    /// # Errors
+    /// `NotFound`; `Corrupt` where it is cut off or altered, `Unsupported` for another version of the format or for
+    /// something else; each names the file.
+    pub fn open_compiled(path: &Path) -> Result<Self> {
+        Self::of(Table::open(path)?)
     }
 
     /// The store that these bytes are: those of a file that was [written](Self::write).

@@ -37,6 +37,12 @@ impl Builder {
         self
     }
 
+    /// How many statements were added, those that say the same among them.
+    #[must_use]
+    pub fn records(&self) -> u64 {
+        self.tally.records()
+    }
+
     /// Adds one statement.
     pub fn take(&mut self, statement: Statement) {
         self.tally.count(&statement);

@@ -91,6 +91,10 @@ impl Tally {
         facts.newest = facts.newest.max(date);
     }
 
+    pub(super) fn records(&self) -> u64 {
+        self.sources.values().fold(0, |sum, facts| sum.saturating_add(facts.records))
+    }
+
     /// Adds what was noted before.
     pub(super) fn join(&mut self, source: &SourceInfo) {
         let SourceInfo { name, newest, records, retrieved } = source;
