@@ -45,3 +45,8 @@ pub fn rpm_header(data: &[u8]) -> Option<usize> {
     }
     Some(rpm::package::files(&header).ok()?.len())
 }
+
+/// Reads bytes as every part of a compiled advisory database.
+pub fn database_parts(bytes: &[u8]) {
+    crate::advisory::store::parts::read(bytes);
+}

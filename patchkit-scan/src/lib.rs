@@ -4,6 +4,7 @@ pub mod advisory;
 mod alpine;
 mod arch;
 pub mod debian;
+pub mod fetch;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod inventory;

@@ -1,6 +1,6 @@
 //! A scanner by distributions' own advisories.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use patchkit_core::{Context, Image, Plugin, PluginInfo, Result, ScanReport, Scanner};
@@ -11,21 +11,26 @@ use crate::{
     matcher::{Matcher, Unaffected},
 };
 
+/// How old a source may be before a report says so.
+const STALE_AFTER: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+
 /// Lists what is installed and matches it with advisories that are at hand; asks nobody over the network.
 ///
-/// Where something cannot be judged, such as a release that no advisory speaks of, the report has a warning.
+/// Where something cannot be judged, such as a release that no advisory speaks of, the report has a warning; and for
+/// each source of advisories that is older than two weeks.
 #[derive(Clone, Debug)]
 pub struct AdvisoryScanner {
     advisories: Arc<AdvisoryStore>,
     unaffected: Unaffected,
     inventory: InventoryOptions,
+    stale_after: Duration,
 }
 
 impl AdvisoryScanner {
     /// A scanner by the given advisories.
     pub fn new(advisories: impl Into<Arc<AdvisoryStore>>) -> Self {
         let (unaffected, inventory) = (Unaffected::default(), InventoryOptions::default());
-        Self { advisories: advisories.into(), unaffected, inventory }
+        Self { advisories: advisories.into(), unaffected, inventory, stale_after: STALE_AFTER }
     }
 
     /// The same, with another way of finding out what is installed: a cache of layers, known base images.
@@ -40,6 +45,12 @@ impl AdvisoryScanner {
         Self { unaffected, ..self }
     }
 
+    /// The same, which warns of sources that are older than this; [`Duration::MAX`] for never.
+    #[must_use]
+    pub fn with_stale_after(self, stale_after: Duration) -> Self {
+        Self { stale_after, ..self }
+    }
+
     /// The advisories.
     #[must_use]
     pub fn advisories(&self) -> &Arc<AdvisoryStore> {
@@ -51,7 +62,7 @@ impl Plugin for AdvisoryScanner {
     fn info(&self) -> PluginInfo {
         let info = PluginInfo::new("advisory-scanner", env!("CARGO_PKG_VERSION"));
         let InventoryOptions { bases, languages, .. } = &self.inventory;
-        info.configured(&(self.advisories.digest(), self.unaffected, bases, languages))
+        info.configured(&(self.advisories.digest(), self.unaffected, bases, languages, self.stale_after))
     }
 }
 
@@ -61,8 +72,10 @@ impl Scanner for AdvisoryScanner {
         let Inventory { distribution, packages, base, mut warnings } =
             Inventory::with(image, &self.inventory, cx).await?;
         let matcher = Matcher::new(&self.advisories).with_unaffected(self.unaffected);
-        let matches = matcher.judge(distribution.as_ref(), &packages);
+        let matches = matcher.judge(distribution.as_ref(), &packages)?;
         warnings.extend(matches.warnings);
+        let stale = self.advisories.stale(cx.now(), self.stale_after);
+        warnings.extend(stale.map(|source| format!("the advisories may be out of date: {source}")));
         let findings = matches.findings;
         Ok(ScanReport { distribution, packages, findings, base, warnings, ..ScanReport::of(image) }.sorted())
     }

@@ -3,7 +3,6 @@
 pub mod cache;
 pub mod client;
 mod error;
-pub mod fetch;
 pub mod index;
 pub mod openpgp;
 pub mod preferences;
@@ -11,6 +10,8 @@ pub mod publish;
 pub mod release;
 pub mod sources;
 pub mod trust;
+
+pub use crate::fetch;
 
 #[cfg(test)]
 pub(crate) mod testing;

@@ -11,6 +11,7 @@ use std::fmt;
 use thiserror::Error;
 use url::Url;
 
+pub use crate::fetch::without_password;
 pub use options::{ByHash, SignedBy, SourceOptions};
 
 /// Sources read from one file; real ones have up to some dozens.
@@ -192,16 +193,6 @@ pub fn parse_sources(file: &str, bytes: &[u8]) -> Result<Vec<Source>, SourcesErr
 pub fn is_sources_file(name: &str) -> bool {
     let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
     plain && !name.starts_with('.') && (name.ends_with(".list") || name.ends_with(".sources"))
-}
-
-/// An address without the password it may hold, to show to people.
-#[must_use]
-pub fn without_password(url: &Url) -> Url {
-    let mut shown = url.clone();
-    if shown.password().is_some() {
-        let _ = shown.set_password(None);
-    }
-    shown
 }
 
 /// One source of an entry, with everything that its kind of file says about it.

@@ -177,7 +177,7 @@ async fn proxies_are_taken_from_the_environment() {
     let direct = Server::start(vec![answer("200 OK", "Content-Length: 2\r\n", "ok")]);
     for target in ["http://deb.example.org/x".to_owned(), direct.url("/x").to_string()] {
         let status = std::process::Command::new(std::env::current_exe().expect("this test"))
-            .args(["--exact", "debian::apt::fetch::tests::http::proxies_are_taken_from_the_environment"])
+            .args(["--exact", "fetch::tests::http::proxies_are_taken_from_the_environment"])
             .env(TARGET, target)
             .env("http_proxy", format!("http://user:pass@{}", proxy.address))
             .env("no_proxy", "127.0.0.1")
@@ -205,4 +205,70 @@ async fn cancelling_ends_the_wait_for_another_attempt() {
 fn certificate_authorities_must_be_some() {
     let error = HttpFetch::new(&HttpOptions::default().with_authorities(*b"nothing")).expect_err("none");
     assert_eq!(error.kind(), ErrorKind::Invalid);
+}
+
+fn held(whole: Option<&str>, partial: Option<(u64, &str)>) -> Held {
+    let validators = |etag: &str| Validators { etag: Some(etag.into()), last_modified: None };
+    let partial = partial.map(|(length, etag)| Partial { length, validators: validators(etag) });
+    Held { whole: whole.map(validators).unwrap_or_default(), partial }
+}
+
+/// Where the body starts, what it is, and its entity tag; nothing where nothing has changed.
+async fn refreshed(server: &Server, held: &Held) -> Result<Option<(u64, String, Option<String>)>> {
+    let cx = Context::new();
+    match client().refresh(&server.url("/a"), held, &cx).await? {
+        Refreshed::Unchanged => Ok(None),
+        Refreshed::Changed { validators, start, body } => {
+            let text = String::from_utf8(body.read(1000, &cx).await?).expect("text");
+            Ok(Some((start, text, validators.etag)))
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_has_not_changed_is_not_read_again() {
+    let server = Server::start(vec![
+        answer("503 Busy", "Content-Length: 0\r\n", ""),
+        answer("304 Same", "ETag: \"v1\"\r\n", ""),
+        answer("200 OK", "Content-Length: 5\r\nETag: \"v2\"\r\n", "hello"),
+    ]);
+    let known = held(Some("\"v1\""), None);
+    assert_eq!(refreshed(&server, &known).await.expect("the same"), None);
+    let changed = refreshed(&server, &known).await.expect("another");
+    assert_eq!(changed, Some((0, "hello".into(), Some("\"v2\"".into()))));
+    assert!(server.heads().iter().all(|head| head.contains("if-none-match: \"v1\"\r\n")), "{:?}", server.heads());
+    let server = Server::start(vec![answer("304 Same", "", "")]);
+    assert!(refreshed(&server, &Held::default()).await.is_err(), "an answer to a question that was not asked");
+}
+
+#[tokio::test]
+async fn a_beginning_is_continued() {
+    let server = Server::start(vec![
+        answer("206 Partial", "Content-Length: 5\r\nContent-Range: bytes 5-9/10\r\nETag: \"v2\"\r\n", "567"),
+        answer("206 Partial", "Content-Length: 2\r\nContent-Range: bytes 8-9/10\r\nETag: \"v2\"\r\n", "89"),
+    ]);
+    let rest = refreshed(&server, &held(Some("\"v1\""), Some((5, "\"v2\"")))).await.expect("the rest");
+    assert_eq!(rest, Some((5, "56789".into(), Some("\"v2\"".into()))));
+    let head = &server.heads()[0];
+    assert!(head.contains("range: bytes=5-\r\n") && head.contains("if-range: \"v2\"\r\n"), "{head}");
+    assert!(!head.contains("if-none-match"), "{head}");
+}
+
+#[tokio::test]
+async fn a_beginning_of_something_else_is_given_up() {
+    let whole = || answer("200 OK", "Content-Length: 5\r\nETag: \"v3\"\r\n", "hello");
+    let expected = Some((0, "hello".to_owned(), Some("\"v3\"".to_owned())));
+    let known = held(Some("\"v1\""), Some((5, "\"v2\"")));
+    for first in [
+        None,
+        Some(answer("416 No", "Content-Length: 0\r\n", "")),
+        Some(answer("206 Partial", "Content-Length: 1\r\nContent-Range: bytes 4-4/5\r\nETag: \"v2\"\r\n", "o")),
+        Some(answer("206 Partial", "Content-Length: 1\r\nContent-Range: bytes 5-5/6\r\nETag: \"v3\"\r\n", "o")),
+    ] {
+        let server = Server::start(first.into_iter().chain([whole()]).collect());
+        assert_eq!(refreshed(&server, &known).await.expect("from the start"), expected);
+    }
+    let server = Server::start(vec![whole()]);
+    assert_eq!(refreshed(&server, &held(None, Some((5, "W/\"v2\"")))).await.expect("from the start"), expected);
+    assert!(!server.heads()[0].contains("range"), "{}", server.heads()[0]);
 }

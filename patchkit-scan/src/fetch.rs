@@ -4,6 +4,7 @@ mod file;
 #[cfg(feature = "http")]
 mod http;
 mod memory;
+mod refresh;
 
 use std::fmt;
 
@@ -13,12 +14,11 @@ use futures::{StreamExt, stream::BoxStream};
 use patchkit_core::{Context, Error, Result};
 use url::Url;
 
-use super::sources::without_password;
-
 pub use file::FileFetch;
 #[cfg(feature = "http")]
 pub use http::{HttpFetch, HttpOptions, install_crypto_provider};
 pub use memory::MemoryFetch;
+pub use refresh::{Held, Partial, Refresh, Refreshed, Validators};
 
 /// Reads addresses. What is read is not believed before its hash or signature was checked, so that a `Fetch` needs to
 /// be reliable but not trustworthy.
@@ -112,6 +112,16 @@ impl<F: Fetch + ?Sized> Fetch for std::sync::Arc<F> {
     async fn open(&self, url: &Url, cx: &Context) -> Result<Body> {
         (**self).open(url, cx).await
     }
+}
+
+/// An address without the password it may hold, to show to people.
+#[must_use]
+pub fn without_password(url: &Url) -> Url {
+    let mut shown = url.clone();
+    if shown.password().is_some() {
+        let _ = shown.set_password(None);
+    }
+    shown
 }
 
 /// The same error with the address, password left out.

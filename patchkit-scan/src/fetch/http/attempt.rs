@@ -7,21 +7,46 @@ use jiff::{Timestamp, fmt::rfc2822};
 use patchkit_core::{Context, Error, ErrorKind, Result, Retry};
 use reqwest::{
     Client, Response, StatusCode,
-    header::{CONTENT_RANGE, ETAG, HeaderMap, HeaderName, IF_RANGE, LAST_MODIFIED, RANGE, RETRY_AFTER},
+    header::{
+        CONTENT_RANGE, ETAG, HeaderMap, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, RANGE,
+        RETRY_AFTER,
+    },
 };
 use url::Url;
+
+use crate::fetch::{Partial, Validators};
 
 /// How much of a body has come, and which file it is of.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     received: u64,
     length: Option<u64>,
-    validator: Option<String>,
+    validators: Validators,
+    /// The version that is held as a whole, and that is not asked for.
+    known: Option<Validators>,
+    /// Whether what has come was there before the first request, and may be given up.
+    held: bool,
     /// Bytes that the present answer repeats and that are left out.
     repeated: u64,
 }
 
 impl Progress {
+    /// Where reading goes on from a beginning, if it can be told what that is of.
+    pub(super) fn of_partial(partial: &Partial) -> Option<Self> {
+        let Partial { length, validators } = partial;
+        validators.strong().filter(|_| *length > 0)?;
+        Some(Self { received: *length, validators: validators.clone(), held: true, ..Self::default() })
+    }
+
+    /// Where reading begins that is in vain for a known version.
+    pub(super) fn since(known: &Validators) -> Self {
+        Self { known: Some(known.clone()).filter(|known| *known != Validators::default()), ..Self::default() }
+    }
+
+    pub(super) fn validators(&self) -> &Validators {
+        &self.validators
+    }
+
     pub(super) fn received(&self) -> u64 {
         self.received
     }
@@ -56,15 +81,18 @@ impl Progress {
 
     /// Takes in the head of an answer: the first one, or one that goes on.
     fn accept(&mut self, response: &Response) -> Result<()> {
-        let validator = validator(response.headers());
-        if self.received == 0 {
-            self.length = response.content_length();
-            self.validator = validator;
-            self.repeated = 0;
+        let validators = validators(response.headers());
+        let is_part = response.status() == StatusCode::PARTIAL_CONTENT;
+        if self.received == 0 || (self.held && !is_part) {
+            let length = response.content_length();
+            *self = Self { length, validators, known: self.known.take(), ..Self::default() };
             return Ok(());
         }
-        if validator != self.validator {
+        if validators.strong() != self.validators.strong() {
             return Err(changed());
+        }
+        if std::mem::take(&mut self.held) {
+            self.length = response.content_length().map(|rest| self.received + rest);
         }
         self.repeated = match response.status() {
             StatusCode::PARTIAL_CONTENT if range_start(response.headers()) == Some(self.received) => 0,
@@ -86,14 +114,22 @@ pub(super) async fn ask(client: &Client, url: &Url, progress: &mut Progress, cx:
     let mut request = client.get(url.clone());
     if progress.received > 0 {
         request = request.header(RANGE, format!("bytes={}-", progress.received));
-        if let Some(validator) = &progress.validator {
+        if let Some(validator) = progress.validators.strong() {
             request = request.header(IF_RANGE, validator);
+        }
+    } else if let Some(Validators { etag, last_modified }) = &progress.known {
+        let conditions = [(IF_NONE_MATCH, etag), (IF_MODIFIED_SINCE, last_modified)];
+        for (name, value) in conditions.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?))) {
+            request = request.header(name, value);
         }
     }
     let sent = async { request.send().await.map_err(|error| transport(&error)) };
     let response = cx.guard(sent).await?;
     if response.status() == StatusCode::RANGE_NOT_SATISFIABLE {
         return Err(changed());
+    }
+    if response.status() == StatusCode::NOT_MODIFIED && progress.received == 0 && progress.known.is_some() {
+        return Ok(response);
     }
     if !response.status().is_success() {
         return Err(refused(&response, cx.now()));
@@ -102,10 +138,9 @@ pub(super) async fn ask(client: &Client, url: &Url, progress: &mut Progress, cx:
     Ok(response)
 }
 
-/// What tells one version of a file from another: a strong entity tag, else the date (RFC 9110 section 13.1.5).
-fn validator(headers: &HeaderMap) -> Option<String> {
+fn validators(headers: &HeaderMap) -> Validators {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    text(ETAG).filter(|tag| !tag.starts_with("W/")).or_else(|| text(LAST_MODIFIED))
+    Validators { etag: text(ETAG), last_modified: text(LAST_MODIFIED) }
 }
 
 /// The start of `Content-Range: bytes 500-999/1000`.

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt, stream};
-use patchkit_core::{Context, Error, Result, Retry};
-use reqwest::{Client, Response};
+use patchkit_core::{Context, Error, ErrorKind, Result, Retry};
+use reqwest::{Client, Response, StatusCode};
 use url::Url;
 
-use super::{Body, Fetch, on_url, unsupported};
+use super::{Body, Fetch, Held, Refresh, Refreshed, on_url, unsupported};
 use attempt::{Progress, ask};
 
 pub use options::{HttpOptions, install_crypto_provider};
@@ -42,22 +42,46 @@ impl HttpFetch {
 #[async_trait]
 impl Fetch for HttpFetch {
     async fn open(&self, url: &Url, cx: &Context) -> Result<Body> {
+        Ok(self.connected(url, Progress::default(), cx).await?.body())
+    }
+}
+
+/// A conditional request (RFC 9110 section 13), or one for the rest where a beginning is held.
+#[async_trait]
+impl Refresh for HttpFetch {
+    async fn refresh(&self, url: &Url, held: &Held, cx: &Context) -> Result<Refreshed> {
+        let rest = match held.partial.as_ref().and_then(Progress::of_partial) {
+            None => None,
+            Some(progress) => match self.connected(url, progress, cx).await {
+                Ok(reading) => Some(reading),
+                // What there is by now is another file, or the beginning is none of it.
+                Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::Corrupt) => None,
+                Err(error) => return Err(error),
+            },
+        };
+        let reading = match rest {
+            Some(reading) => reading,
+            None => self.connected(url, Progress::since(&held.whole), cx).await?,
+        };
+        if reading.response.as_ref().is_some_and(|response| response.status() == StatusCode::NOT_MODIFIED) {
+            return Ok(Refreshed::Unchanged);
+        }
+        let (validators, start) = (reading.progress.validators().clone(), reading.progress.received());
+        Ok(Refreshed::Changed { validators, start, body: reading.body() })
+    }
+}
+
+impl HttpFetch {
+    async fn connected(&self, url: &Url, progress: Progress, cx: &Context) -> Result<Reading> {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(unsupported(url));
         }
-        let mut reading = Reading {
-            fetch: self.clone(),
-            url: url.clone(),
-            cx: cx.clone(),
-            progress: Progress::default(),
-            response: None,
-            failures: 0,
-        };
-        reading.connect().await.map_err(on_url(url))?;
-        let length = reading.progress.length();
-        let locate = on_url(url);
-        let chunks = stream::unfold(Some(reading), next_chunk).map(move |chunk| chunk.map_err(&locate));
-        Ok(Body::new(length, chunks.boxed()))
+        let (fetch, url, cx) = (self.clone(), url.clone(), cx.clone());
+        let mut reading = Reading { fetch, url, cx, progress, response: None, failures: 0 };
+        match reading.connect().await {
+            Ok(()) => Ok(reading),
+            Err(error) => Err(on_url(&reading.url)(error)),
+        }
     }
 }
 
@@ -82,6 +106,12 @@ async fn next_chunk(reading: Option<Reading>) -> Option<(Result<Bytes>, Option<R
 }
 
 impl Reading {
+    fn body(self) -> Body {
+        let (length, locate) = (self.progress.length(), on_url(&self.url));
+        let chunks = stream::unfold(Some(self), next_chunk).map(move |chunk| chunk.map_err(&locate));
+        Body::new(length, chunks.boxed())
+    }
+
     async fn advance(&mut self) -> Result<Option<Bytes>> {
         loop {
             self.connect().await?;
