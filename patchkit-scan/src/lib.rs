@@ -10,6 +10,7 @@ pub mod os_release;
 pub mod patcher;
 pub mod rescan;
 pub mod scanner;
+pub mod version;
 
 pub use advisory::AdvisoryStore;
 #[cfg(feature = "patch")]
