@@ -15,5 +15,5 @@ fuzz_target!(|data: &[u8]| {
     let mut builder = advisory::Builder::default();
     found.into_iter().for_each(|advisory| builder.add(advisory));
     let store: AdvisoryStore = builder.build();
-    assert!(store.claims(&Scope::new("debian", Some("12")), "openssl").count() < 65536);
+    assert!(store.claims(&Scope::new("debian", Some("12")), "openssl").expect("just built").len() < 65536);
 });

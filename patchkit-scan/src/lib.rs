@@ -18,3 +18,12 @@ pub use debian::patcher::{DebianPatcher, PatchOptions, Repositories, Selection};
 pub use inventory::Inventory;
 pub use rescan::Rescan;
 pub use scanner::AdvisoryScanner;
+
+/// What the fuzzer calls: parsers of foreign bytes that are not public otherwise.
+#[doc(hidden)]
+pub mod fuzzing {
+    /// Reads bytes as every part of a compiled advisory database.
+    pub fn database_parts(bytes: &[u8]) {
+        crate::advisory::store::parts::read(bytes);
+    }
+}

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use patchkit_core::{Distribution, Finding, FixState, Package, Severity, Version};
+use patchkit_core::{Distribution, Error, Finding, FixState, Package, Result, Severity, Version};
 use serde::Serialize;
 
 use crate::{
@@ -56,59 +56,80 @@ impl<'a> Matcher<'a> {
     }
 
     /// Judges the packages of an image of the given distribution.
-    #[must_use]
-    pub fn judge(&self, distribution: Option<&Distribution>, packages: &[Package]) -> Matches {
+    ///
+    /// # Errors
+    /// As [`AdvisoryStore::claims`]: where the advisories cannot be read.
+    pub fn judge(&self, distribution: Option<&Distribution>, packages: &[Package]) -> Result<Matches> {
         let mut matches = Matches::default();
         let Some(distribution) = distribution else {
             if !packages.is_empty() {
                 matches.warnings.push("without a distribution, its packages cannot be judged".into());
             }
-            return matches;
+            return Ok(matches);
         };
         let scope = Scope::of(distribution);
         if !self.advisories.covers(&scope) {
             matches.warnings.push(format!("no advisories for {scope}: its packages were not judged"));
-            return matches;
+            return Ok(matches);
         }
         let mut unreadable = BTreeMap::new();
         for package in packages {
             match self.judge_one(&scope, package) {
                 Ok(findings) => matches.findings.extend(findings),
-                Err(why) => drop(unreadable.insert(&package.purl, why)),
+                Err(Unjudged::Version(why)) => drop(unreadable.insert(&package.purl, why)),
+                Err(Unjudged::Advisories(error)) => return Err(error),
             }
         }
         matches.warnings.extend(unreadable.iter().map(|(purl, why)| format!("{purl} was not judged: {why}")));
         matches.findings.sort_by_key(Finding::key);
-        matches
+        Ok(matches)
     }
 
-    fn judge_one(&self, scope: &Scope, package: &Package) -> Result<Vec<Finding>, String> {
+    fn judge_one(&self, scope: &Scope, package: &Package) -> Result<Vec<Finding>, Unjudged> {
         let (name, version) = judged_as(package);
         if version.scheme() != DEB {
-            return Err(format!("the order of {} versions is not known", version.scheme()));
+            return Err(format!("the order of {} versions is not known", version.scheme()).into());
         }
         let installed = DebVersion::parse_lenient(version.as_str()).map_err(|error| error.to_string())?;
         let mut findings = Vec::new();
-        for claim in self.advisories.claims(scope, name) {
-            let state = state(claim, &installed).map_err(|error| format!("{}: {error}", claim.id()))?;
+        for claim in self.advisories.claims(scope, name)? {
+            let state = state(&claim, &installed).map_err(|error| format!("{}: {error}", claim.id()))?;
             let reported = |state: &FixState| *state != FixState::NotAffected || self.unaffected == Unaffected::Report;
-            findings.extend(state.filter(reported).map(|fix| self.finding(claim, package, fix)));
+            if let Some(fix) = state.filter(reported) {
+                findings.push(self.finding(&claim, package, fix)?);
+            }
         }
         Ok(findings)
     }
 
-    fn finding(&self, claim: &Claim, package: &Package, fix: FixState) -> Finding {
-        let known = self.advisories.vulnerability(claim);
-        let general = known.map_or(Severity::Unknown, |known| known.severity);
-        let names = known.into_iter().flat_map(|known| &known.aliases);
-        let names = names.map(|name| name.parse().expect("it was an id before"));
+    fn finding(&self, claim: &Claim, package: &Package, fix: FixState) -> Result<Finding> {
+        let known = self.advisories.vulnerability(claim)?.unwrap_or_default();
+        let names = known.aliases.iter().map(|name| name.parse().expect("it was an id before"));
         let mut aliases: Vec<_> = claim.bulletins().chain(names).filter(|name| *name != claim.id()).collect();
         aliases.sort();
         aliases.dedup();
-        let severity = if claim.urgency() == Severity::Unknown { general } else { claim.urgency() };
-        let title = known.and_then(|known| known.title.as_deref()).map(Into::into);
+        let severity = if claim.urgency() == Severity::Unknown { known.severity } else { claim.urgency() };
+        let title = known.title.as_deref().map(Into::into);
         let finding = Finding::new(claim.id(), package.purl.clone(), severity, fix, claim.source());
-        Finding { aliases, title, ..finding }
+        Ok(Finding { aliases, title, ..finding })
+    }
+}
+
+/// Why a package was not judged.
+enum Unjudged {
+    Version(String),
+    Advisories(Error),
+}
+
+impl From<String> for Unjudged {
+    fn from(why: String) -> Self {
+        Self::Version(why)
+    }
+}
+
+impl From<Error> for Unjudged {
+    fn from(error: Error) -> Self {
+        Self::Advisories(error)
     }
 }
 
@@ -186,7 +207,7 @@ mod tests {
         builder.read("list", list.as_bytes()).unwrap();
         let store = builder.build();
         let debian = os_release::parse(b"ID=debian\nVERSION_ID=11\n").unwrap();
-        let matches = Matcher::new(&store).with_unaffected(unaffected).judge(Some(&debian), &[package]);
+        let matches = Matcher::new(&store).with_unaffected(unaffected).judge(Some(&debian), &[package]).unwrap();
         assert_eq!(matches.warnings, [""; 0]);
         matches.findings.into_iter().map(|finding| finding.fix).collect()
     }
@@ -250,13 +271,13 @@ mod tests {
         let bash = [package("bash", "5.1", None)];
         let judge = |release: &[u8]| {
             let distribution = os_release::parse(release).unwrap();
-            Matcher::new(&store).judge(Some(&distribution), &bash)
+            Matcher::new(&store).judge(Some(&distribution), &bash).unwrap()
         };
         let derivative = judge(b"ID=vyos\nID_LIKE=debian\nVERSION_CODENAME=bullseye\n");
         assert!(derivative.findings.is_empty());
         assert_eq!(derivative.warnings, ["no advisories for vyos bullseye: its packages were not judged"]);
         assert_eq!(judge(b"ID=debian\nVERSION_ID=12\n").warnings.len(), 1);
-        assert_eq!(Matcher::new(&store).judge(None, &bash).warnings.len(), 1);
+        assert_eq!(Matcher::new(&store).judge(None, &bash).unwrap().warnings.len(), 1);
         assert_eq!(judge(b"ID=debian\nVERSION_ID=11\n").findings.len(), 1);
     }
 }

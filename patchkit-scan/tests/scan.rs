@@ -7,9 +7,10 @@ mod scan_support;
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
+    sync::Arc,
 };
 
-use patchkit_core::{Context, FixState, Plugin, ScanReport, Scanner, Severity, conformance};
+use patchkit_core::{Context, FixState, Plugin, ScanReport, Scanner, Severity, conformance, memory::ManualClock};
 use patchkit_scan::{AdvisoryScanner, AdvisoryStore};
 use scan_support::{Item, debian_11, image, layer, layout_image, shared_data, stanza};
 
@@ -36,6 +37,11 @@ fn trivys(report: &Path) -> (Findings, BTreeMap<(String, String), Vec<String>>) 
     (findings, bulletins)
 }
 
+/// The day after the advisories were published.
+fn fresh() -> Context {
+    Context::new().with_clock(Arc::new(ManualClock::at("2026-08-23T00:00:00Z".parse().unwrap())))
+}
+
 /// What we find and Trivy does not, and why.
 const MORE: [(&str, &str, &str); 1] = [(
     "DLA-3972-1 tzdata 2024b-0+deb11u1",
@@ -55,7 +61,7 @@ async fn the_findings_are_trivys() {
     let image = layout_image(&layout).await;
     for sources in [vec![&table], vec![&announcements], vec![&table, &announcements]] {
         let scanner = AdvisoryScanner::new(AdvisoryStore::open(&sources).unwrap());
-        let report = scanner.scan(&image, &Context::new()).await.unwrap();
+        let report = scanner.scan(&image, &fresh()).await.unwrap();
         assert_eq!(report.warnings, [""; 0]);
         let found = findings(&report);
         let missing: Vec<_> = expected.difference(&found).collect();
@@ -127,4 +133,16 @@ fn other_advisories_are_another_configuration() {
     let one = scanner("CVE-2024-5535 (x)\n\t[bullseye] - curl 2\n");
     assert_eq!(one, scanner("CVE-2024-5535 (x)\n\t[bullseye] - curl 2\n\n"));
     assert_ne!(one, scanner("CVE-2024-5535 (x)\n\t[bullseye] - curl 3\n"));
+}
+
+#[tokio::test]
+async fn old_advisories_are_said() {
+    let list = "[02 Nov 2023] DSA-5546-1 chromium - x\n\t{CVE-2023-5480}\n\t[bullseye] - chromium 119\n";
+    let mut builder = AdvisoryStore::builder();
+    builder.source("a list", Some("2026-08-09T00:00:00Z".parse().unwrap())).read("list", list.as_bytes()).unwrap();
+    let (scanner, image) = (AdvisoryScanner::new(builder.build()), image([layer([debian_11()])]));
+    assert_eq!(scanner.scan(&image, &fresh()).await.unwrap().warnings, [""; 0]);
+    let scanner = scanner.with_stale_after(std::time::Duration::from_secs(86_400));
+    let warnings = scanner.scan(&image, &fresh()).await.unwrap().warnings;
+    assert_eq!(warnings, ["the advisories may be out of date: a list, retrieved 2026-08-09"]);
 }

@@ -11,7 +11,7 @@ pub mod input;
 mod json;
 pub mod osv;
 mod scope;
-mod store;
+pub(crate) mod store;
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use patchkit_core::{AdvisoryId, CvssScore, Exploitation, PackageName, Severity};
 pub use error::{AdvisoryError, AdvisoryErrorKind};
 pub use input::{Format, read};
 pub use scope::Scope;
-pub use store::{AdvisoryStore, Builder, Claim};
+pub use store::{AdvisoryStore, Builder, Claim, SourceInfo};
 
 /// What one source says about one vulnerability in one package of one release.
 #[derive(Clone, Debug, PartialEq, Eq)]

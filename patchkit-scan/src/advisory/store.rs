@@ -1,34 +1,44 @@
 mod builder;
-mod digest;
+mod database;
 mod join;
+pub(crate) mod parts;
+mod record;
+mod source;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
     sync::Arc,
+    time::Duration,
 };
 
-use jiff::civil::Date;
+use jiff::{Timestamp, civil::Date};
 use patchkit_core::{AdvisoryId, CvssScore, Digest, Exploitation, Result, Severity};
 
 pub use builder::Builder;
+pub use source::SourceInfo;
 
 use super::{Scope, Status};
+use database::Table;
+use record::{Head, Key};
 
 /// All advisories that a scanner knows, joined and indexed by scope and package; immutable, and shared by cloning an
 /// `Arc` of it.
 ///
+/// It is a compiled database, in memory or in a [file](Self::write) that is read in place: opening reads the index, and
+/// a question the few blocks that it touches, each of which is checked against the index. Of blocks that were read,
+/// some MB are kept.
+///
 /// Sources may overlap. What they say about one vulnerability in one package of one release becomes one [`Claim`]:
 /// "not affected" outweighs a fix (an announcement lists all its CVEs for all its releases, the tracker knows better),
-/// a fix outweighs that there is none yet, and of several fixes the highest version counts. The order in which they
-/// were added makes no difference, also not to the [`digest`](Self::digest).
+/// a fix outweighs that there is none yet, and of several fixes the highest version counts. Names of one vulnerability
+/// are joined: a CVE id stands for all of them, else the first. The order in which things were added makes no
+/// difference to anything, also not to the [`digest`](Self::digest).
 #[derive(Debug)]
 pub struct AdvisoryStore {
-    scopes: BTreeMap<Scope, Packages>,
-    vulnerabilities: BTreeMap<Arc<str>, Vulnerability>,
-    newest: Option<Date>,
-    claims: usize,
-    digest: Digest,
+    table: Table,
+    head: Head,
+    sources: Vec<SourceInfo>,
 }
 
 type Packages = BTreeMap<Arc<str>, Vec<Claim>>;
@@ -112,11 +122,18 @@ impl AdvisoryStore {
         Builder::default()
     }
 
-    /// Reads files and folders of advisories in whatever known formats they are.
+    /// Opens a compiled database in place; or reads files and folders of advisories in whatever known formats they
+    /// are, compiled databases among them, and compiles them in memory.
     ///
     /// # Errors
     /// As [`Builder::path`].
     pub fn open<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> Result<Self> {
+        let paths: Vec<P> = paths.into_iter().collect();
+        if let [path] = paths.as_slice()
+            && database::is_table(path.as_ref())
+        {
+            return Self::of(Table::open(path.as_ref())?);
+        }
         let mut builder = Self::builder();
         for path in paths {
             builder.path(path.as_ref())?;
@@ -124,128 +141,154 @@ impl AdvisoryStore {
         Ok(builder.build())
     }
 
+    /// The store that these bytes are: those of a file that was [written](Self::write).
+    ///
+    /// # Errors
+    /// `Corrupt` where they are cut off or altered, `Unsupported` for another version of the format or something else.
+    pub fn of_bytes(bytes: Vec<u8>) -> Result<Self> {
+        Self::of(Table::of_bytes(bytes)?)
+    }
+
+    fn of(table: Table) -> Result<Self> {
+        let head = Head::parse(table.head()).map_err(|malformed| table.malformed("head", malformed))?;
+        let sources = source::parse(table.facts()).map_err(|malformed| table.malformed("sources", malformed))?;
+        Ok(Self { table, head, sources })
+    }
+
+    /// Writes the compiled database to a file, which is there as a whole or not at all: what reads an older file of
+    /// the name goes on reading that one.
+    ///
+    /// The same statements of the same sources make the same bytes, in whatever order they came.
+    ///
+    /// # Errors
+    /// `NotFound`, `Denied` or `Unexpected` where the file cannot be written; as [`claims`](Self::claims) where the
+    /// store is a file itself.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        self.table.write(path)
+    }
+
     /// What is known about a package in a scope, sorted by vulnerability. What is said about every release counts
     /// where nothing is said about the scope's own.
-    pub fn claims(&self, scope: &Scope, package: &str) -> impl Iterator<Item = &Claim> {
-        let find = |scope: &Scope| self.scopes.get(scope)?.get(package);
-        let own = find(scope).map_or(&[][..], Vec::as_slice);
-        let general = scope.release().and_then(|_| find(&scope.any_release())).map_or(&[][..], Vec::as_slice);
-        let overridden = |claim: &Claim| own.binary_search_by(|other| other.id.cmp(&claim.id)).is_ok();
-        let mut all: Vec<&Claim> = own.iter().chain(general.iter().filter(|claim| !overridden(claim))).collect();
-        all.sort_by(|a, b| a.id.cmp(&b.id));
-        all.into_iter()
+    ///
+    /// # Errors
+    /// [`Corrupt`](patchkit_core::ErrorKind::Corrupt) naming the file and the block that is not what was written.
+    pub fn claims(&self, scope: &Scope, package: &str) -> Result<Vec<Claim>> {
+        let mut claims = self.own_claims(scope, package)?;
+        if scope.release().is_some() {
+            let general = self.own_claims(&scope.any_release(), package)?;
+            let own = claims.len();
+            let overridden = |claim: &Claim| claims[..own].binary_search_by(|other| other.id.cmp(&claim.id)).is_ok();
+            let general: Vec<Claim> = general.into_iter().filter(|claim| !overridden(claim)).collect();
+            if !general.is_empty() {
+                claims.extend(general);
+                claims.sort_by(|a, b| a.id.cmp(&b.id));
+            }
+        }
+        Ok(claims)
+    }
+
+    fn own_claims(&self, scope: &Scope, package: &str) -> Result<Vec<Claim>> {
+        let Some(number) = self.head.number(scope) else { return Ok(Vec::new()) };
+        let Some(value) = self.table.find(&Key::Claims(number, package).encode())? else { return Ok(Vec::new()) };
+        let claims = record::claims(&value, &self.head.origins);
+        claims.map_err(|malformed| self.table.malformed(&format!("{scope} {package}"), malformed))
     }
 
     /// Whether anything at all is known about a scope.
     #[must_use]
     pub fn covers(&self, scope: &Scope) -> bool {
-        self.scopes.contains_key(scope) || self.scopes.contains_key(&scope.any_release())
+        self.head.number(scope).is_some() || self.head.number(&scope.any_release()).is_some()
     }
 
     /// The scopes that something is known about, sorted.
     pub fn scopes(&self) -> impl Iterator<Item = &Scope> {
-        self.scopes.keys()
+        self.head.scopes.iter()
     }
 
     /// How many claims there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.claims
+        self.head.claims
     }
 
     /// Whether nothing is known.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.claims == 0
+        self.head.claims == 0
+    }
+
+    /// How many bytes the compiled database has.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.table.len()
+    }
+
+    /// The sources that it was built from, sorted by name.
+    #[must_use]
+    pub fn sources(&self) -> &[SourceInfo] {
+        &self.sources
+    }
+
+    /// The sources that were [retrieved](SourceInfo::as_of) longer ago than the limit. A source that does not tell
+    /// when is not among them.
+    pub fn stale(&self, now: Timestamp, limit: Duration) -> impl Iterator<Item = &SourceInfo> {
+        self.sources.iter().filter(move |source| source.age(now).is_some_and(|age| age > limit))
     }
 
     /// The date of the newest advisory that has one.
     #[must_use]
     pub fn newest(&self) -> Option<Date> {
-        self.newest
+        self.sources.iter().filter_map(|source| source.newest).max()
     }
 
-    /// The identity of all that is known: the same for the same content, however it was put together.
+    /// The identity of all that is known: the same for the same content, however it was put together, and whenever its
+    /// sources were retrieved.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        self.digest
+        self.table.digest()
     }
 
-    pub(crate) fn vulnerability(&self, claim: &Claim) -> Option<&Vulnerability> {
-        self.vulnerabilities.get(&claim.id)
+    /// What is known about a claim's vulnerability wherever it is.
+    ///
+    /// # Errors
+    /// As [`claims`](Self::claims).
+    pub(crate) fn vulnerability(&self, claim: &Claim) -> Result<Option<Vulnerability>> {
+        let Some(value) = self.table.find(&Key::Vulnerability(&claim.id).encode())? else { return Ok(None) };
+        let known = record::vulnerability(&value);
+        known.map(Some).map_err(|malformed| self.table.malformed(&claim.id, malformed))
     }
+
+    /// Reads everything.
+    ///
+    /// # Errors
+    /// As [`claims`](Self::claims).
+    fn walk(&self, mut each: impl FnMut(Entry)) -> Result<()> {
+        self.table.walk(|key, value| {
+            let entry = self.head.entry(key, value);
+            entry.map(&mut each).map_err(|malformed| self.table.malformed("entry", malformed))
+        })
+    }
+
+    /// Reads everything, to find out whether it is what was written.
+    ///
+    /// # Errors
+    /// As [`claims`](Self::claims).
+    pub fn verify(&self) -> Result<()> {
+        let mut claims = 0;
+        self.walk(|entry| {
+            if let Entry::Claims(_, _, found) = entry {
+                claims += found.len();
+            }
+        })?;
+        if claims == self.len() { Ok(()) } else { Err(self.table.miscounted(self.len(), claims)) }
+    }
+}
+
+/// One thing that is known.
+enum Entry {
+    Claims(Scope, Arc<str>, Vec<Claim>),
+    Vulnerability(Arc<str>, Vulnerability),
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-    use crate::advisory::{Advisory, End, Range};
-
-    fn advisory(id: &str, release: Option<&str>, status: Status) -> Advisory {
-        let scope = Scope::new("debian", release);
-        Advisory::new(id.parse().unwrap(), scope, "curl".parse().unwrap(), status, "test")
-    }
-
-    fn fixed(version: &str) -> Status {
-        Status::up_to(End::Fixed(version.into()))
-    }
-
-    fn store(advisories: impl IntoIterator<Item = Advisory>) -> AdvisoryStore {
-        let mut builder = AdvisoryStore::builder();
-        advisories.into_iter().for_each(|advisory| builder.add(advisory));
-        builder.build()
-    }
-
-    fn statuses(store: &AdvisoryStore, release: &str) -> Vec<Status> {
-        store.claims(&Scope::new("debian", Some(release)), "curl").map(|claim| claim.status.clone()).collect()
-    }
-
-    #[test]
-    fn a_fix_outweighs_none_and_not_affected_outweighs_both() {
-        let id = "CVE-2024-1000";
-        let both = Status::Affected(vec![Range::up_to(End::Fixed("1".into())), Range::up_to(End::Fixed("2".into()))]);
-        let open = || advisory(id, Some("11"), Status::up_to(End::NotFixed));
-        let fixes = || [advisory(id, Some("11"), fixed("2")), advisory(id, Some("bullseye"), fixed("1"))];
-        assert_eq!(statuses(&store(fixes().into_iter().chain([open()])), "11"), [both]);
-        let unaffected = advisory(id, Some("11"), Status::NotAffected);
-        assert_eq!(statuses(&store(fixes().into_iter().chain([unaffected, open()])), "11"), [Status::NotAffected]);
-    }
-
-    #[test]
-    fn every_release_is_said_only_where_nothing_is_said_of_its_own() {
-        let store = store([
-            advisory("CVE-2024-1000", None, Status::up_to(End::FixedElsewhere("9".into()))),
-            advisory("CVE-2024-1001", None, Status::up_to(End::NotFixed)),
-            advisory("CVE-2024-1000", Some("11"), fixed("3")),
-        ]);
-        assert_eq!(statuses(&store, "11"), [fixed("3"), Status::up_to(End::NotFixed)]);
-        assert_eq!(statuses(&store, "12").len(), 2);
-        assert!(store.covers(&Scope::new("debian", Some("13"))) && !store.covers(&Scope::new("ubuntu", None)));
-    }
-
-    #[test]
-    fn names_of_one_vulnerability_are_joined() {
-        let ghsa = Advisory { severity: Severity::High, ..advisory("GHSA-1", Some("11"), fixed("2")) };
-        let cve =
-            Advisory { aliases: vec!["GHSA-1".parse().unwrap()], ..advisory("CVE-2024-1000", Some("12"), fixed("1")) };
-        let store = store([ghsa, cve]);
-        let scope = Scope::new("debian", Some("11"));
-        let claim = store.claims(&scope, "curl").next().unwrap();
-        assert_eq!(claim.id().as_str(), "CVE-2024-1000");
-        let vulnerability = store.vulnerability(claim).unwrap();
-        assert_eq!(vulnerability.severity, Severity::High);
-        assert_eq!(vulnerability.aliases.iter().map(|name| &**name).collect::<Vec<_>>(), ["GHSA-1"]);
-    }
-
-    #[test]
-    fn the_digest_is_of_the_content_not_of_its_order() {
-        let (a, b) =
-            (advisory("CVE-2024-1000", Some("11"), fixed("1")), advisory("CVE-2024-1001", Some("12"), fixed("2")));
-        let one = store([a.clone(), b.clone()]);
-        assert_eq!(one.digest(), store([b.clone(), a.clone(), b.clone()]).digest());
-        assert_ne!(one.digest(), store([a.clone()]).digest());
-        let other = Advisory { urgency: Severity::Low, ..b };
-        assert_ne!(one.digest(), store([a, other]).digest());
-    }
-}
+mod tests;

@@ -1,14 +1,20 @@
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     io::Read,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use jiff::civil::Date;
+use jiff::Timestamp;
 use patchkit_core::{Error, Result};
 
-use super::{AdvisoryStore, Claim, Packages, Vulnerability, digest::digest, join};
+use super::{
+    AdvisoryStore, Claim, Entry, Packages, Vulnerability,
+    database::{self, Writer},
+    join,
+    record::{Head, Key, put_claim, put_vulnerability},
+    source::Tally,
+};
 use crate::advisory::{
     Advisory, AdvisoryError, AdvisoryErrorKind, End, Scope, Statement, Status,
     input::{read, read_file},
@@ -19,20 +25,33 @@ use crate::advisory::{
 pub struct Builder {
     scopes: BTreeMap<Scope, Packages>,
     vulnerabilities: BTreeMap<Arc<str>, Vulnerability>,
-    newest: Option<Date>,
+    tally: Tally,
     strings: HashSet<Arc<str>>,
 }
 
 impl Builder {
+    /// Says what source everything is of that is added from now on, and when it was retrieved. Before that, each
+    /// statement is of the source that it names itself, retrieved nobody knows when.
+    pub fn source(&mut self, name: &str, retrieved: Option<Timestamp>) -> &mut Self {
+        self.tally.begin(name, retrieved);
+        self
+    }
+
     /// Adds one statement.
     pub fn take(&mut self, statement: Statement) {
+        self.tally.count(&statement);
         match statement {
-            Statement::Advisory(advisory) => self.add(advisory),
+            Statement::Advisory(advisory) => self.insert(advisory),
             Statement::Exploitation(id, exploitation) => {
                 let id = self.intern(id.as_str());
                 self.know(&id, Vulnerability { exploitation, ..Default::default() });
             }
         }
+    }
+
+    /// Adds one advisory.
+    pub fn add(&mut self, advisory: Advisory) {
+        self.take(advisory.into());
     }
 
     /// Adds what is known about a vulnerability wherever it is.
@@ -42,9 +61,8 @@ impl Builder {
         }
     }
 
-    /// Adds one advisory.
-    pub fn add(&mut self, advisory: Advisory) {
-        let Advisory { id, aliases, bulletins, scope, package, status, urgency, severity, title, date, .. } = advisory;
+    fn insert(&mut self, advisory: Advisory) {
+        let Advisory { id, aliases, bulletins, scope, package, status, urgency, severity, title, .. } = advisory;
         let Advisory { cvss, architectures, module, symbols, source, .. } = advisory;
         let id = self.intern(id.as_str());
         let aliases = aliases.iter().map(|alias| self.intern(alias.as_str())).collect();
@@ -52,7 +70,6 @@ impl Builder {
             &id,
             Vulnerability { aliases, severity, title, cvss: cvss.into_iter().collect(), ..Default::default() },
         );
-        self.newest = self.newest.max(date);
         let bulletins = bulletins.iter().map(|id| self.intern(id.as_str())).collect();
         let status = self.intern_status(status);
         let architectures = self.intern_all(architectures);
@@ -61,6 +78,23 @@ impl Builder {
         let claim = Claim { id, module, architectures, bulletins, status, urgency, symbols, source };
         let package = self.intern(package.as_str());
         self.scopes.entry(scope).or_default().entry(package).or_default().push(claim);
+    }
+
+    /// Adds all that a compiled database has.
+    fn take_all(&mut self, store: &AdvisoryStore) -> Result<()> {
+        store.sources().iter().for_each(|source| self.tally.join(source));
+        store.walk(|entry| match entry {
+            Entry::Claims(scope, package, mut claims) => {
+                claims.iter_mut().for_each(|claim| self.intern_claim(claim));
+                let package = self.intern(&package);
+                self.scopes.entry(scope).or_default().entry(package).or_default().append(&mut claims);
+            }
+            Entry::Vulnerability(id, mut known) => {
+                known.aliases = known.aliases.iter().map(|alias| self.intern(alias)).collect();
+                let id = self.intern(&id);
+                self.know(&id, known);
+            }
+        })
     }
 
     /// Adds the advisories of an input; the name is for errors.
@@ -73,7 +107,8 @@ impl Builder {
         Ok(self)
     }
 
-    /// Adds the advisories of a file, or of all files in a folder and its folders.
+    /// Adds the advisories of a file, or of all files in a folder and its folders. A file may be a compiled database,
+    /// which brings its [sources](AdvisoryStore::sources) along.
     ///
     /// In a folder, hidden files and documents (`.md`) are not read; what is neither JSON nor a table is passed over
     /// where its format is not known.
@@ -83,7 +118,7 @@ impl Builder {
     /// [`Invalid`](patchkit_core::ErrorKind::Invalid) for a folder without any advisories.
     pub fn path(&mut self, path: &Path) -> Result<&mut Self> {
         if !path.is_dir() {
-            read_file(path, &mut |statement| self.take(statement))?;
+            self.file(path)?;
             return Ok(self);
         }
         let mut files = Vec::new();
@@ -102,6 +137,9 @@ impl Builder {
     }
 
     fn file_of_folder(&mut self, file: &Path) -> Result<bool> {
+        if database::is_table(file) {
+            return self.database(file).map(|()| true);
+        }
         match read_file(file, &mut |statement| self.take(statement)) {
             Ok(_) => Ok(true),
             Err(error) if is_unknown(&error) && !must_be_known(file) => {
@@ -110,6 +148,18 @@ impl Builder {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    fn file(&mut self, file: &Path) -> Result<()> {
+        if database::is_table(file) {
+            return self.database(file);
+        }
+        read_file(file, &mut |statement| self.take(statement))?;
+        Ok(())
+    }
+
+    fn database(&mut self, file: &Path) -> Result<()> {
+        self.take_all(&AdvisoryStore::open([file])?)
     }
 
     fn intern(&mut self, text: &str) -> Arc<str> {
@@ -127,6 +177,14 @@ impl Builder {
         texts.iter().map(|text| self.intern(text)).collect()
     }
 
+    fn intern_claim(&mut self, claim: &mut Claim) {
+        let Claim { id, module, architectures, bulletins, status, urgency: _, symbols, source } = claim;
+        for text in [id, source].into_iter().chain(module).chain(architectures).chain(bulletins).chain(symbols) {
+            *text = self.intern(text);
+        }
+        *status = self.intern_status(std::mem::replace(status, Status::NotAffected));
+    }
+
     fn intern_status(&mut self, status: Status) -> Status {
         let Status::Affected(mut ranges) = status else { return status };
         for range in &mut ranges {
@@ -138,20 +196,49 @@ impl Builder {
         Status::Affected(ranges)
     }
 
-    /// Joins what speaks of the same, and ends building.
+    /// Joins what speaks of the same, and compiles it.
     #[must_use]
     pub fn build(self) -> AdvisoryStore {
-        let Self { mut scopes, vulnerabilities, newest, strings: _ } = self;
+        let Self { mut scopes, vulnerabilities, tally, strings: _ } = self;
         let names = join::canonical_names(&vulnerabilities);
         let vulnerabilities = join::renamed(vulnerabilities, &names);
-        let mut count = 0;
+        let (mut count, mut origins) = (0, BTreeSet::new());
         for claims in scopes.values_mut().flat_map(BTreeMap::values_mut) {
             *claims = join::joined(std::mem::take(claims), &names);
             count += claims.len();
+            claims
+                .iter()
+                .for_each(|claim| _ = origins.get(&claim.source).is_none() && origins.insert(claim.source.clone()));
         }
-        let digest = digest(&scopes, &vulnerabilities);
-        AdvisoryStore { scopes, vulnerabilities, newest, claims: count, digest }
+        drop(names);
+        let head =
+            Head { scopes: scopes.keys().cloned().collect(), origins: origins.into_iter().collect(), claims: count };
+        let writer = write(scopes, vulnerabilities, &head.origins);
+        let bytes = writer.finish(&head.encode(), &tally.encode());
+        AdvisoryStore::of_bytes(bytes).expect("what was written just now can be read")
     }
+}
+
+/// Writes everything, and lets go of what is written.
+fn write(
+    scopes: BTreeMap<Scope, Packages>,
+    vulnerabilities: BTreeMap<Arc<str>, Vulnerability>,
+    origins: &[Arc<str>],
+) -> Writer {
+    let (mut writer, mut value) = (Writer::new(), Vec::new());
+    for (number, (_, packages)) in (0..).zip(scopes) {
+        for (package, claims) in packages {
+            value.clear();
+            claims.iter().for_each(|claim| put_claim(&mut value, claim, origins));
+            writer.put(&Key::Claims(number, &package).encode(), &value);
+        }
+    }
+    for (id, vulnerability) in vulnerabilities {
+        value.clear();
+        put_vulnerability(&mut value, &vulnerability);
+        writer.put(&Key::Vulnerability(&id).encode(), &value);
+    }
+    writer
 }
 
 /// The files of a folder and its folders, but for hidden ones and documents.

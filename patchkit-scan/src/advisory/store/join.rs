@@ -1,24 +1,94 @@
 //! What speaks of the same vulnerability becomes one.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
 use super::{Claim, Vulnerability};
 use crate::advisory::{End, Status};
 
-/// The CVE id of each other name that belongs to exactly one.
+/// The name that stands for each other name of the same vulnerability.
+///
+/// Names are of one vulnerability where sources say so, directly or from one to the next. A CVE id stands for all
+/// others. Where those of several CVEs hang together, each name keeps to the one CVE that is said to be the same; and
+/// where there is none, the first name stands for all: a GHSA id before the database's own.
 pub(super) fn canonical_names(vulnerabilities: &BTreeMap<Arc<str>, Vulnerability>) -> BTreeMap<Arc<str>, Arc<str>> {
-    let mut cves: BTreeMap<&Arc<str>, BTreeSet<&Arc<str>>> = BTreeMap::new();
-    for (id, vulnerability) in vulnerabilities {
-        let names = || [id].into_iter().chain(&vulnerability.aliases);
-        for name in names().filter(|name| !is_cve(name)) {
-            cves.entry(name).or_default().extend(names().filter(|name| is_cve(name)));
+    let mut groups = Groups::default();
+    for (id, vulnerability) in vulnerabilities.iter().filter(|(_, vulnerability)| !vulnerability.aliases.is_empty()) {
+        groups.add(id, &vulnerability.aliases);
+    }
+    let mut members: BTreeMap<usize, Members<'_>> = BTreeMap::new();
+    for number in 0..groups.names.len() {
+        let group = members.entry(groups.root(number)).or_default();
+        group.names.push(number);
+        group.cves.extend(&groups.cves[number]);
+    }
+    let mut canonical = BTreeMap::new();
+    for Members { names, cves } in members.values() {
+        let first = names.iter().map(|number| groups.names[*number]).min();
+        for number in names {
+            let own = &groups.cves[*number];
+            let name = match (cves.len(), own.len()) {
+                (0, _) => first,
+                (1, _) => cves.first().copied(),
+                (_, 1) => own.first().copied(),
+                _ => None,
+            };
+            let name = name.filter(|name| *name != groups.names[*number]);
+            canonical.extend(name.map(|name| (groups.names[*number].clone(), name.clone())));
         }
     }
-    let single = cves.into_iter().filter(|(_, cves)| cves.len() == 1);
-    single.filter_map(|(name, cves)| Some((name.clone(), (*cves.first()?).clone()))).collect()
+    canonical
+}
+
+/// Names that are no CVE ids, and which of them are the same (a disjoint-set forest).
+#[derive(Default)]
+struct Groups<'a> {
+    numbers: HashMap<&'a Arc<str>, usize>,
+    names: Vec<&'a Arc<str>>,
+    /// A name's parent in its tree; a root is its own.
+    parents: Vec<usize>,
+    /// The CVEs that are said to be the same as a name.
+    cves: Vec<BTreeSet<&'a Arc<str>>>,
+}
+
+#[derive(Default)]
+struct Members<'a> {
+    names: Vec<usize>,
+    cves: BTreeSet<&'a Arc<str>>,
+}
+
+impl<'a> Groups<'a> {
+    fn add(&mut self, id: &'a Arc<str>, aliases: &'a BTreeSet<Arc<str>>) {
+        let names = || [id].into_iter().chain(aliases);
+        let mut first = None;
+        for name in names().filter(|name| !is_cve(name)) {
+            let number = self.number(name);
+            self.cves[number].extend(names().filter(|name| is_cve(name)));
+            let (one, other) = (self.root(number), self.root(*first.get_or_insert(number)));
+            self.parents[one] = other;
+        }
+    }
+
+    fn number(&mut self, name: &'a Arc<str>) -> usize {
+        let next = self.names.len();
+        let number = *self.numbers.entry(name).or_insert(next);
+        if number == next {
+            self.names.push(name);
+            self.parents.push(next);
+            self.cves.push(BTreeSet::new());
+        }
+        number
+    }
+
+    fn root(&mut self, mut number: usize) -> usize {
+        while self.parents[number] != number {
+            self.parents[number] = self.parents[self.parents[number]];
+            number = self.parents[number];
+        }
+        number
+    }
 }
 
 fn is_cve(name: &str) -> bool {
