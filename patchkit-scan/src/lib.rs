@@ -16,6 +16,7 @@ pub mod patcher;
 pub mod rescan;
 mod rpm;
 pub mod scanner;
+pub mod version;
 
 pub use advisory::AdvisoryStore;
 #[cfg(feature = "patch")]
