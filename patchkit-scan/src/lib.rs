@@ -8,6 +8,8 @@ pub mod matcher;
 pub mod os_release;
 #[cfg(feature = "patch")]
 pub mod patcher;
+mod purl_pattern;
+pub mod report;
 pub mod rescan;
 pub mod scanner;
 
