@@ -2,20 +2,31 @@
 
 pub mod advisory;
 pub mod debian;
+pub mod ignore;
 pub mod inventory;
 mod language;
 pub mod matcher;
 pub mod os_release;
 #[cfg(feature = "patch")]
 pub mod patcher;
+pub mod priority;
 mod purl_pattern;
+pub mod quorum;
 pub mod report;
 pub mod rescan;
+pub mod sbom;
 pub mod scanner;
+pub mod vex;
 
 pub use advisory::AdvisoryStore;
 #[cfg(feature = "patch")]
 pub use debian::patcher::{DebianPatcher, PatchOptions, Repositories, Selection};
+pub use ignore::Ignored;
 pub use inventory::Inventory;
+pub use purl_pattern::PurlPattern;
+pub use quorum::Quorum;
+pub use report::ReportScanner;
 pub use rescan::Rescan;
+pub use sbom::{Sbom, SbomScanner};
 pub use scanner::AdvisoryScanner;
+pub use vex::Vexed;

@@ -29,10 +29,12 @@ pub(crate) fn split_name<'a>(kind: &str, name: &'a str) -> (&'a str, &'a str) {
 /// Type, namespace and name, so that two tools' words for one package are equal: without version and qualifiers, with
 /// the known synonyms resolved. What a quorum and a comparison of reports join by.
 pub(crate) fn coordinates(purl: &Purl) -> String {
-    let mut parts = purl.parts();
-    parts.version.clear();
-    parts.qualifiers.clear();
-    parts.subpath.clear();
+    let PurlParts { kind, namespace, name, .. } = normalised(purl.parts());
+    format!("{kind}/{namespace}/{name}")
+}
+
+/// The same parts with one spelling of namespace and name, where an ecosystem has several.
+fn normalised(mut parts: PurlParts) -> PurlParts {
     match parts.kind.as_str() {
         "pypi" => parts.name = parts.name.to_ascii_lowercase().replace(['_', '.'], "-"),
         "rpm" if parts.namespace == "redhat" => parts.namespace = "rhel".into(),
@@ -42,7 +44,7 @@ pub(crate) fn coordinates(purl: &Purl) -> String {
         }
         _ => {}
     }
-    format!("{}/{}/{}", parts.kind, parts.namespace, parts.name)
+    parts
 }
 
 /// A pattern of package URLs: `pkg:deb/debian/openssl`, `pkg:npm/%40babel/*`, `pkg:deb/debian/curl@7.74.0-1?arch=amd64`.
@@ -66,7 +68,7 @@ impl FromStr for PurlPattern {
 
 impl From<&Purl> for PurlPattern {
     fn from(purl: &Purl) -> Self {
-        Self(purl.parts())
+        Self(normalised(purl.parts()))
     }
 }
 
@@ -80,47 +82,77 @@ impl PurlPattern {
     /// Whether a package URL fits.
     #[must_use]
     pub fn fits(&self, purl: &Purl) -> bool {
-        self.fits_parts(&purl.parts())
-    }
-
-    fn fits_parts(&self, parts: &PurlParts) -> bool {
-        let Self(pattern) = self;
-        let distro = |pattern: &str, value: &str| value == pattern || value.starts_with(&format!("{pattern}."));
-        pattern.kind == parts.kind
-            && (wild(&pattern.namespace, &parts.namespace) || coordinates_equal(pattern, parts))
-            && (wild(&pattern.name, &parts.name) || coordinates_equal(pattern, parts))
-            && (pattern.version.is_empty() || wild(&pattern.version, &parts.version))
-            && pattern.qualifiers.iter().filter(|(key, _)| !PLACES.contains(&key.as_str())).all(|(key, value)| {
-                let other = parts.qualifiers.get(key).map(String::as_str);
-                match key.as_str() {
-                    "distro" => other.is_some_and(|other| distro(value, other)),
-                    // An epoch of none is the epoch 0.
-                    "epoch" => other.unwrap_or("0") == value,
-                    _ => other == Some(value),
-                }
-            })
+        self.fits_parts(&normalised(purl.parts()))
     }
 
     /// Whether a package fits: itself, or, where the pattern is of sources (`arch=source` or `arch=src`), the source
     /// that it was built from.
     #[must_use]
     pub fn fits_package(&self, package: &Package) -> bool {
+        self.fits_names(&Names::of(package))
+    }
+
+    pub(crate) fn fits_names(&self, names: &Names) -> bool {
         let architecture = self.0.qualifiers.get("arch").map(String::as_str);
-        if !matches!(architecture, Some("source" | "src")) {
-            return self.fits(&package.purl);
+        match (architecture, &names.source) {
+            (Some("source" | "src"), Some(source)) => self.fits_parts(source),
+            (Some("source" | "src"), None) => false,
+            _ => self.fits_parts(&names.own),
         }
-        let Some(source) = &package.source else { return false };
-        let mut parts = package.purl.parts();
-        parts.name = source.name.to_string();
-        parts.version = source.version.to_string();
-        parts.qualifiers.insert("arch".into(), architecture.unwrap_or_default().into());
-        self.fits_parts(&parts)
+    }
+
+    /// Its parts.
+    pub(crate) fn parts(&self) -> &PurlParts {
+        &self.0
+    }
+
+    fn fits_parts(&self, parts: &PurlParts) -> bool {
+        let Self(pattern) = self;
+        let same = |(key, value): (&String, &String)| {
+            let other = parts.qualifiers.get(key).map(String::as_str);
+            match key.as_str() {
+                // A package of a source may be of any architecture, which was looked at before.
+                "arch" if matches!(value.as_str(), "source" | "src") => true,
+                "distro" => other.is_some_and(|other| other == value || other.starts_with(&format!("{value}."))),
+                // An epoch of none is the epoch 0.
+                "epoch" => other.unwrap_or("0") == value,
+                key => PLACES.contains(&key) || other == Some(value),
+            }
+        };
+        pattern.kind == parts.kind
+            && wild(&pattern.name, &parts.name)
+            && wild(&pattern.namespace, &parts.namespace)
+            && (pattern.version.is_empty() || wild(&pattern.version, &parts.version))
+            && pattern.qualifiers.iter().all(same)
     }
 }
 
-fn coordinates_equal(a: &PurlParts, b: &PurlParts) -> bool {
-    let of = |parts: &PurlParts| parts.build().map(|purl| coordinates(&purl)).ok();
-    of(a).is_some_and(|a| Some(a) == of(b))
+/// What a package is called, taken apart once for many patterns.
+#[derive(Clone, Debug)]
+pub(crate) struct Names {
+    own: PurlParts,
+    source: Option<PurlParts>,
+}
+
+impl Names {
+    pub(crate) fn of(package: &Package) -> Self {
+        let own = normalised(package.purl.parts());
+        let source = package.source.as_ref().map(|source| {
+            let (name, version) = (source.name.to_string(), source.version.to_string());
+            PurlParts { name, version, ..own.clone() }
+        });
+        Self { own, source }
+    }
+
+    /// Whether it is a package of a distribution, not of a language.
+    pub(crate) fn is_of_distribution(&self) -> bool {
+        matches!(self.own.kind.as_str(), "alpm" | "apk" | "deb" | "rpm")
+    }
+
+    /// A package of which no more than the purl is known.
+    pub(crate) fn of_purl(purl: &Purl) -> Self {
+        Self { own: normalised(purl.parts()), source: None }
+    }
 }
 
 /// Whether a text fits a pattern in which `*` stands for any text. Its time is at most their lengths' product.
@@ -211,8 +243,8 @@ mod tests {
         ] {
             assert_eq!(pattern.parse::<PurlPattern>().unwrap().fits(&openssl), fits, "{pattern}");
         }
-        let flask = "pkg:pypi/typing_extensions".parse::<PurlPattern>().unwrap();
-        assert!(flask.fits(&purl("pkg:pypi/typing-extensions@4.0")));
+        let extensions = "pkg:pypi/typing_extensions".parse::<PurlPattern>().unwrap();
+        assert!(extensions.fits(&purl("pkg:pypi/typing-extensions@4.0")));
     }
 
     #[test]

@@ -29,4 +29,8 @@ pub use input::{ForeignFormat, ReportError, detect, read};
 pub use output::{Format, ParseFormatError, WriteOptions, rescan_vex, write};
 pub use scanner::ReportScanner;
 
-pub(crate) use input::{json, nullable};
+pub(crate) use input::nullable;
+pub(crate) use scanner::verify_layers;
+
+#[cfg(test)]
+pub(crate) mod sample;

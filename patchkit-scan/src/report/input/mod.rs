@@ -147,7 +147,7 @@ pub fn detect(bytes: &[u8]) -> Result<ForeignFormat, ReportError> {
 }
 
 /// Reads a document of the given format.
-pub(crate) fn json<T: DeserializeOwned>(format: ForeignFormat, bytes: &[u8]) -> Result<T, ReportError> {
+fn json<T: DeserializeOwned>(format: ForeignFormat, bytes: &[u8]) -> Result<T, ReportError> {
     serde_json::from_slice(bytes).map_err(|source| ReportError::Json { format, source })
 }
 
