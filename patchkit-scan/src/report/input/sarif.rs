@@ -1,0 +1,167 @@
+//! SARIF 2.1.0: the results of Trivy, Grype and ourselves.
+//!
+//! The format knows of rules and places in files, not of packages: package, version and fix are what the tools write
+//! into their messages as `Name: value` lines. Without our own properties there is no purl, so it is made of the name,
+//! with the type `generic` where the tool does not tell the type.
+
+use std::collections::{BTreeMap, HashMap};
+
+use patchkit_core::{Finding, FixState, Purl, Suppressed};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{ForeignFormat, ForeignReport, ReportError, grype, json, nullable};
+use crate::report::foreign::{Collector, closest_fix, severity};
+
+#[derive(Deserialize)]
+struct Log {
+    #[serde(default)]
+    version: String,
+    runs: Vec<Run>,
+}
+
+#[derive(Deserialize)]
+struct Run {
+    tool: Tool,
+    #[serde(default, deserialize_with = "nullable")]
+    results: Vec<Outcome>,
+    #[serde(default, deserialize_with = "nullable")]
+    properties: BTreeMap<String, Value>,
+}
+
+#[derive(Deserialize)]
+struct Tool {
+    driver: Driver,
+}
+
+#[derive(Deserialize)]
+struct Driver {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    version: String,
+    #[serde(default, deserialize_with = "nullable")]
+    rules: Vec<Rule>,
+}
+
+#[derive(Default, Deserialize)]
+struct Rule {
+    #[serde(default)]
+    id: String,
+    #[serde(default)]
+    help: Text,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Text {
+    text: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Outcome {
+    #[serde(default)]
+    rule_id: String,
+    #[serde(default)]
+    message: Text,
+    #[serde(default, deserialize_with = "nullable")]
+    properties: BTreeMap<String, Value>,
+}
+
+pub(super) fn read(bytes: &[u8]) -> Result<ForeignReport, ReportError> {
+    let format = ForeignFormat::Sarif;
+    let log: Log = json(format, bytes)?;
+    if !log.version.starts_with("2.") {
+        return Err(ReportError::UnknownVersion { format, version: log.version });
+    }
+    let mut collector = Collector::new(format);
+    let mut outside = 0;
+    for run in &log.runs {
+        run.subject(&mut collector);
+        let rules: HashMap<_, _> = run.tool.driver.rules.iter().map(|rule| (rule.id.as_str(), rule)).collect();
+        for outcome in &run.results {
+            let rule = rules.get(outcome.rule_id.as_str()).copied();
+            outside += usize::from(!outcome.take(&mut collector, rule, &run.tool.driver.name));
+        }
+    }
+    if outside > 0 {
+        collector.warn(format!("{outside} results are not about packages"));
+    }
+    Ok(collector.finish())
+}
+
+impl Run {
+    /// What the run is about, in Trivy's properties or ours.
+    fn subject(&self, collector: &mut Collector) {
+        let Driver { name, version, .. } = &self.tool.driver;
+        let text = |name: &str| self.properties.get(name).and_then(Value::as_str);
+        let found = collector.report();
+        found.tool = Some(format!("{name} {version}").trim().to_owned());
+        found.subject.name = text("imageName").map(Into::into);
+        found.subject.config = text("imageID").and_then(|id| id.parse().ok());
+        found.subject.manifest = text("imageDigest").and_then(|digest| digest.parse().ok());
+        let digests = self.properties.get("repoDigests").and_then(Value::as_array).into_iter().flatten();
+        let digests = digests.filter_map(|name| name.as_str()?.rsplit_once('@')?.1.parse().ok());
+        found.subject.repository_digests = digests.collect();
+        let distribution = self.properties.get("distribution").cloned();
+        found.distribution = distribution.and_then(|value| serde_json::from_value(value).ok());
+    }
+}
+
+/// The lines `Name: value` of a text; the first of a name counts.
+fn fields(text: &str) -> BTreeMap<&str, &str> {
+    let pairs = text.lines().rev().filter_map(|line| line.split_once(':'));
+    pairs.map(|(name, value)| (name.trim(), value.trim())).collect()
+}
+
+impl Outcome {
+    /// Takes a result over; says whether it is about a package.
+    fn take(&self, collector: &mut Collector, rule: Option<&Rule>, tool: &str) -> bool {
+        let own = |name: &str| self.properties.get(name).cloned();
+        if let Some(finding) = own("finding").and_then(|value| serde_json::from_value::<Finding>(value).ok()) {
+            match own("suppressed").and_then(|value| serde_json::from_value(value).ok()) {
+                Some(Dropped { by, reason, source }) => {
+                    collector.suppressed(Suppressed { finding, by, reason, source });
+                }
+                None => collector.finding(finding),
+            }
+            return true;
+        }
+        let (message, help) =
+            (fields(&self.message.text), rule.map(|rule| fields(&rule.help.text)).unwrap_or_default());
+        let field = |names: &[&str]| {
+            let found = names.iter().find_map(|name| message.get(name).or_else(|| help.get(name)));
+            found.copied().filter(|value| !value.is_empty())
+        };
+        let Some((package, version)) = field(&["Package"]).zip(field(&["Installed Version", "Version"])) else {
+            return false;
+        };
+        let kind = grype::purl_type(field(&["Type"]).unwrap_or_default());
+        let Some(found) = collector.named(kind, package, version) else { return true };
+        let Some(id) = self.vulnerability(rule).and_then(|id| collector.id(id)) else { return true };
+        let fixed = field(&["Fixed Version", "Fix Version"]);
+        let fix = fixed.and_then(|versions| closest_fix(&found.version, versions)).unwrap_or(FixState::NotFixed);
+        let severity = severity(field(&["Severity"]).unwrap_or_default());
+        let purl: Purl = found.purl.clone();
+        collector.package(found);
+        collector.finding(Finding::new(id, purl, severity, fix, tool.to_ascii_lowercase()));
+        true
+    }
+
+    /// The id: Grype's rules have the package's name in theirs, but the help starts with the vulnerability's alone.
+    fn vulnerability<'a>(&'a self, rule: Option<&'a Rule>) -> Option<&'a str> {
+        let lines = rule.into_iter().flat_map(|rule| rule.help.text.lines());
+        let mut lines = lines.chain(self.message.text.lines());
+        let named = lines.find_map(|line| line.strip_prefix("Vulnerability "));
+        named.map(str::trim).filter(|id| !id.contains(' ')).or(Some(self.rule_id.as_str()))
+    }
+}
+
+/// Why a result does not count.
+#[derive(Deserialize)]
+struct Dropped {
+    by: String,
+    reason: String,
+    source: String,
+}
