@@ -17,3 +17,12 @@ pub use debian::patcher::{DebianPatcher, PatchOptions, Repositories, Selection};
 pub use inventory::Inventory;
 pub use rescan::Rescan;
 pub use scanner::AdvisoryScanner;
+
+/// What the fuzz targets call of what is not public.
+#[doc(hidden)]
+pub mod fuzzing {
+    /// Reads a lock file, or what is installed with a package, of the kind that the first byte tells.
+    pub fn lockfile(data: &[u8]) {
+        crate::language::read_any(data);
+    }
+}

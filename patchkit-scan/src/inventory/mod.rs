@@ -18,6 +18,8 @@ use patchkit_core::{BaseLayers, Context, Distribution, Error, Image, Package, Pu
 use self::snapshot::{Changes, Collector};
 use crate::{debian, os_release};
 
+#[cfg(test)]
+pub(crate) use detector::HEAD;
 pub(crate) use detector::{Candidate, Content, Detector, Problem};
 pub(crate) use snapshot::Snapshot;
 
