@@ -6,6 +6,9 @@ use patchkit_core::{Package, PackageName, Presence, Purl, PurlParts, Version, im
 
 use crate::inventory::{Candidate, Content, Detector, Problem};
 
+/// The longest name or version in bytes; the registries allow less, so that this is no package.
+const MAX_WORD: usize = 1024;
+
 /// Where packages are published, and how they are named there.
 #[derive(Debug)]
 pub(super) struct Ecosystem {
@@ -114,6 +117,9 @@ impl Found {
     }
 
     fn package(&self, name: &str, version: &str) -> Option<Package> {
+        if name.len().max(version.len()) > MAX_WORD {
+            return None;
+        }
         let name = (self.ecosystem.normalize)(name);
         let (namespace, last) = name.rsplit_once('/').unwrap_or(("", &name));
         let parts = PurlParts {

@@ -254,15 +254,16 @@ fn found(root: &Path) -> BTreeSet<String> {
     lines
 }
 
-/// The paths of all files below a folder, relative to it.
+/// The paths of all regular files below a folder, relative to it.
 fn files(root: &Path) -> Vec<String> {
     let (mut files, mut todo) = (Vec::new(), vec![root.to_owned()]);
     while let Some(folder) = todo.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            match path.is_dir() {
+        for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            let (path, kind) = (entry.path(), entry.file_type().unwrap());
+            match kind.is_dir() {
                 true => todo.push(path),
-                false => files.push(path.strip_prefix(root).unwrap().to_str().unwrap().to_owned()),
+                false if kind.is_file() => files.push(path.strip_prefix(root).unwrap().to_str().unwrap().to_owned()),
+                false => {}
             }
         }
     }

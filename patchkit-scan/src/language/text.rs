@@ -9,8 +9,8 @@ use crate::inventory::Problem;
 /// have some MiB.
 const MAX_PARSED: usize = 16 << 20;
 
-/// The most nodes of a YAML document: those of a lock file of the greatest length.
-const MAX_NODES: usize = 4_000_000;
+/// The most nodes of a YAML file. A package of a lock file has about twenty.
+const MAX_NODES: usize = 2_000_000;
 
 /// Why the text of a lock file cannot be read.
 #[derive(Debug, Error)]
@@ -18,14 +18,17 @@ enum ReadTextError {
     /// It is longer than is read.
     #[error("{0} bytes, more than the {MAX_PARSED} that are read of such a file")]
     Long(usize),
-    /// It is not of the notation, or lacks the shape of such a file.
-    #[error("line {line}: {message}")]
-    Malformed {
+    /// It is not TOML, or lacks the shape of such a file.
+    #[error("{message} at line {line}")]
+    Toml {
         /// The line, from one.
         line: usize,
         /// What is wrong there.
         message: String,
     },
+    /// It is not YAML, or lacks the shape of such a file; the text has the place.
+    #[error(transparent)]
+    Yaml(#[from] Box<serde_saphyr::Error>),
 }
 
 /// Reads JSON. Its nesting is bounded by the library, its length by what is kept of a file.
@@ -38,7 +41,7 @@ pub(super) fn toml<T: DeserializeOwned>(content: &[u8]) -> Result<T, Problem> {
     let text = bounded(content)?;
     toml::from_str(text).map_err(|error| {
         let start = error.span().map_or(0, |span| span.start);
-        malformed(line_of(content, start), error.message())
+        ReadTextError::Toml { line: line_of(content, start), message: error.message().to_owned() }.into()
     })
 }
 
@@ -50,10 +53,8 @@ pub(super) fn yaml<T: DeserializeOwned>(content: &[u8]) -> Result<Vec<T>, Proble
         emit_comments: false,
         with_snippet: false,
     };
-    serde_saphyr::from_multiple_with_options(bounded(content)?, options).map_err(|error| {
-        let line = error.location().map_or(1, |location| location.line());
-        malformed(line as usize, &error.to_string())
-    })
+    let documents = serde_saphyr::from_multiple_with_options(bounded(content)?, options);
+    Ok(documents.map_err(|error| ReadTextError::from(Box::new(error)))?)
 }
 
 fn bounded(content: &[u8]) -> Result<&str, Problem> {
@@ -66,10 +67,6 @@ fn bounded(content: &[u8]) -> Result<&str, Problem> {
 fn line_of(content: &[u8], at: usize) -> usize {
     let before = &content[..at.min(content.len())];
     1 + memchr::memchr_iter(b'\n', before).count()
-}
-
-fn malformed(line: usize, message: &str) -> Problem {
-    ReadTextError::Malformed { line, message: message.to_owned() }.into()
 }
 
 /// What may be of another shape than expected: one odd entry does not spoil the file.
