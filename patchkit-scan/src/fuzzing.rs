@@ -50,3 +50,8 @@ pub fn rpm_header(data: &[u8]) -> Option<usize> {
 pub fn database_parts(bytes: &[u8]) {
     crate::advisory::store::parts::read(bytes);
 }
+
+/// Reads a lock file, or what is installed with a package, of the kind that the first byte tells.
+pub fn lockfile(data: &[u8]) {
+    crate::language::read_any(data);
+}
