@@ -18,7 +18,7 @@ use patchkit_core::{BaseLayers, Context, Distribution, Error, Image, Package, Pu
 use self::snapshot::{Changes, Collector};
 use crate::{debian, os_release};
 
-pub(crate) use detector::{Candidate, Content, Detector, Problem};
+pub(crate) use detector::{Candidate, Content, Detector, HEAD, Problem, ReadSeek};
 pub(crate) use snapshot::Snapshot;
 
 /// How many layers are read at once.
