@@ -1,5 +1,7 @@
 //! Entries for the fuzz targets into parsers that are not public. No part of the interface.
 
+use patchkit_core::{Package, image::FilePath};
+
 use crate::{
     alpine, arch,
     rpm::{self, Container, header::Header, package::InstalledPackage},
@@ -54,4 +56,13 @@ pub fn database_parts(bytes: &[u8]) {
 /// Reads a lock file, or what is installed with a package, of the kind that the first byte tells.
 pub fn lockfile(data: &[u8]) {
     crate::language::read_any(data);
+}
+
+/// The packages that the detectors find in one file, which is called so in an image.
+///
+/// # Errors
+/// The message of the first detector that cannot read it.
+pub fn detect(path: &str, content: impl std::io::Read, size: u64) -> Result<Vec<Package>, String> {
+    let path = FilePath::new(path).map_err(|error| error.to_string())?;
+    crate::language::detect(&path, content, size).map_err(|error| error.to_string())
 }

@@ -63,7 +63,10 @@ impl Sbom {
     /// Matches what it lists. The report's subject is the image's digest where the document tells it, else (with a
     /// warning) the document's own; its platform follows from the packages' architecture.
     #[must_use]
-    pub fn judge(&self, matcher: &Matcher<'_>) -> ScanReport {
+    ///
+    /// # Errors
+    /// As [`Matcher::judge`].
+    pub fn judge(&self, matcher: &Matcher<'_>) -> Result<ScanReport> {
         let named = self.subject.manifest.or_else(|| self.subject.repository_digests.first().copied());
         let warning = match named {
             Some(_) => None,
@@ -78,12 +81,12 @@ impl Sbom {
         subject: Digest,
         platform: Platform,
         warning: Option<String>,
-    ) -> ScanReport {
+    ) -> Result<ScanReport> {
         let Inventory { distribution, packages, base, mut warnings } = self.inventory.clone();
-        let matches = matcher.judge(distribution.as_ref(), &packages);
+        let matches = matcher.judge(distribution.as_ref(), &packages)?;
         warnings.extend(warning.into_iter().chain(matches.warnings));
         let (findings, suppressed) = (matches.findings, Vec::new());
-        ScanReport { subject, platform, distribution, packages, findings, suppressed, base, warnings }.sorted()
+        Ok(ScanReport { subject, platform, distribution, packages, findings, suppressed, base, warnings }.sorted())
     }
 
     /// The platform for which most packages are.
@@ -137,6 +140,6 @@ impl Scanner for SbomScanner {
         let warning = self.sbom.subject.check(image)?;
         report::verify_layers(image, cx).await?;
         let matcher = Matcher::new(&self.advisories);
-        Ok(self.sbom.report(&matcher, *image.digest(), image.platform().clone(), warning))
+        self.sbom.report(&matcher, *image.digest(), image.platform().clone(), warning)
     }
 }

@@ -35,10 +35,6 @@ pub(crate) type Problem = Box<dyn std::error::Error + Send + Sync>;
 pub(crate) struct Candidate<'a> {
     /// Its path, relative to the root.
     pub(crate) path: &'a FilePath,
-    /// Its length in bytes.
-    pub(crate) size: u64,
-    /// Its permissions.
-    pub(crate) mode: u32,
     /// Its first bytes, [`HEAD`] of them where it has as many.
     pub(crate) head: &'a [u8],
 }

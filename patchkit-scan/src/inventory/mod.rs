@@ -24,9 +24,7 @@ use self::survey::Survey;
 use crate::{alpine, arch, debian, language, rpm};
 
 pub use cache::LayerCache;
-#[cfg(test)]
-pub(crate) use detector::HEAD;
-pub(crate) use detector::{Candidate, Content, Detector, Problem};
+pub(crate) use detector::{Candidate, Content, Detector, HEAD, Problem, ReadSeek};
 pub use options::InventoryOptions;
 pub(crate) use snapshot::Snapshot;
 

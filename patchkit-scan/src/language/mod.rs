@@ -6,23 +6,32 @@
 //! links, workspaces and folders beside the project: they are no published packages. The project itself is added where
 //! it has a version.
 
+mod binary;
 mod cocoapods;
 mod conan;
 mod dart;
 mod dotnet;
 mod files;
+mod golang;
 mod hex;
+mod java;
 mod npm;
 #[cfg(test)]
 mod oracle;
+mod package;
 mod php;
 mod python;
 mod ruby;
+mod rust;
 mod swift;
 mod text;
 
+use std::io::Read;
+
+use patchkit_core::{Package, image::FilePath};
+
 use self::files::LanguageFiles;
-use crate::inventory::Detector;
+use crate::inventory::{Candidate, Content, Detector, HEAD, Problem};
 
 /// The ecosystems whose files are known by their names.
 static LANGUAGES: [&LanguageFiles; 10] = [
@@ -40,7 +49,28 @@ static LANGUAGES: [&LanguageFiles; 10] = [
 
 /// A detector for each kind of file that is known.
 pub(crate) fn detectors() -> Vec<Box<dyn Detector>> {
-    LANGUAGES.into_iter().map(|files| Box::new(files) as Box<dyn Detector>).collect()
+    let mut detectors: Vec<Box<dyn Detector>> = vec![
+        Box::new(binary::Executables),
+        Box::new(golang::GoMod),
+        Box::new(java::GradleLockfile),
+        Box::new(java::Archives),
+        Box::new(rust::CargoLock),
+    ];
+    detectors.extend(LANGUAGES.into_iter().map(|files| Box::new(files) as Box<dyn Detector>));
+    detectors
+}
+
+/// The packages that all detectors find in one file of the given length.
+pub(crate) fn detect(path: &FilePath, content: impl Read, size: u64) -> Result<Vec<Package>, Problem> {
+    let content = Content::read(content, size)?;
+    let mut head = Vec::new();
+    content.reader()?.take(HEAD as u64).read_to_end(&mut head)?;
+    let file = Candidate { path, head: &head };
+    let mut packages = Vec::new();
+    for detector in detectors().iter().filter(|detector| detector.wants(&file)) {
+        packages.extend(detector.detect(&file, &content)?);
+    }
+    Ok(packages)
 }
 
 /// Reads content as a file of one of the kinds: the first byte tells which. What a fuzz target calls.
