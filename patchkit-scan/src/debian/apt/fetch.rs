@@ -13,7 +13,7 @@ use futures::{StreamExt, stream::BoxStream};
 use patchkit_core::{Context, Error, Result};
 use url::Url;
 
-use super::sources::without_password;
+use super::sources::without_credentials;
 
 pub use file::FileFetch;
 #[cfg(feature = "http")]
@@ -116,7 +116,7 @@ impl<F: Fetch + ?Sized> Fetch for std::sync::Arc<F> {
 
 /// The same error with the address, password left out.
 fn on_url(url: &Url) -> impl Fn(Error) -> Error + use<> {
-    let shown = without_password(url).to_string();
+    let shown = without_credentials(url).to_string();
     move |error| error.during("fetch").on(&shown)
 }
 
