@@ -2,12 +2,13 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use patchkit_core::{Digest, Error, Result, image::FilePath};
+use patchkit_core::{Digest, Download, Error, Result, image::FilePath};
+use url::Url;
 
 use crate::debian::{
     apt::{
         preferences::Preferences,
-        sources::{Source, Suite, is_sources_file, parse_sources},
+        sources::{Source, Suite, is_sources_file, parse_sources, without_credentials},
         trust::{TrustStore, is_trusted_file, key_files},
     },
     install::tree::Tree,
@@ -127,10 +128,28 @@ impl Repositories {
         self
     }
 
+    /// A download whose address has the user name and password that a source has for its archive. A plan has none.
+    pub(super) fn with_credentials(&self, download: Download) -> Download {
+        let url = self.sources.iter().find_map(|source| with_credentials_of(source, &download.url));
+        Download { url: url.map_or(download.url, String::from), ..download }
+    }
+
     /// What tells these archives and keys from others.
     pub(super) fn identity(&self) -> &[Digest] {
         &self.identity
     }
+}
+
+/// The address with the source's credentials, where the source has some and the address is one of its archive.
+fn with_credentials_of(source: &Source, address: &str) -> Option<Url> {
+    let archive = without_credentials(&source.uri);
+    if archive == source.uri || !address.starts_with(archive.as_str()) {
+        return None;
+    }
+    let mut url = Url::parse(address).ok()?;
+    url.set_username(source.uri.username()).ok()?;
+    url.set_password(source.uri.password()).ok()?;
+    Some(url)
 }
 
 /// apt_preferences(5): no extension or `.pref`, and only letters, digits, underscore, hyphen and period.
@@ -173,6 +192,25 @@ impl Files for &Path {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn credentials_go_to_their_own_archive_only() {
+        let text = b"deb http://a.example.org/debian s main\ndeb http://u%40:p%2F@b.example.org:81/debian s main\n\
+            deb https://token@c.example.org/ s main\n";
+        let all = Repositories::new(parse_sources("sources.list", text).unwrap(), TrustStore::new());
+        for (plain, expected) in [
+            ("http://b.example.org:81/debian/pool/x.deb", "http://u%40:p%2F@b.example.org:81/debian/pool/x.deb"),
+            ("https://c.example.org/pool/x.deb", "https://token@c.example.org/pool/x.deb"),
+            ("http://a.example.org/debian/pool/x.deb", "http://a.example.org/debian/pool/x.deb"),
+            ("http://b.example.org:81/other/x.deb", "http://b.example.org:81/other/x.deb"),
+            ("http://b.example.org/debian/x.deb", "http://b.example.org/debian/x.deb"),
+            ("https://b.example.org:81/debian/x.deb", "https://b.example.org:81/debian/x.deb"),
+            ("no address", "no address"),
+        ] {
+            let download = Download { url: plain.into(), digest: Digest::of(b""), size: 0 };
+            assert_eq!(all.with_credentials(download).url, expected);
+        }
+    }
 
     #[test]
     fn a_machines_archives_serve_another_release() {
