@@ -88,6 +88,7 @@ impl<'a> Asked<'a> {
     async fn plan_from(self, base: &Image, cx: &Context) -> Result<(Planning<'a>, Plan)> {
         let (tree, installation) = open(base, cx).await?;
         let repositories = repositories(self.options, &tree)?;
+        repositories.warnings.iter().for_each(|warning| tracing::warn!(warning, "passed over"));
         let architecture = installation.architecture().to_owned();
         let archive = self.client.update(&repositories.sources, &repositories.trust, &architecture, cx).await?;
         let installed = installation.packages();
