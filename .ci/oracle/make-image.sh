@@ -19,10 +19,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 image_sources "$suite" >"$work/sources.list"
 
-# What was made here and now gets this time, so that two runs give the same digest. The day of the release is later than
-# any file of its packages: those keep their own.
-/usr/lib/apt/apt-helper -o APT::Sandbox::User=root download-file "$(main_mirror)/dists/$suite/Release" "$work/Release" >/dev/null
-SOURCE_DATE_EPOCH=$(date -ud "$(sed -n 's/^Date: //p' "$work/Release")" +%s)
+SOURCE_DATE_EPOCH=$(day_of_release "$suite")
 export SOURCE_DATE_EPOCH
 
 # What is this machine's must not get into the digest: hostname and resolv.conf (a container runtime brings its own), and
@@ -39,38 +36,4 @@ mmdebstrap "${options[@]}" \
   --customize-hook="upload $work/sources.list /etc/apt/sources.list" \
   "$suite" "$work/root.tar" "deb $(main_mirror) $suite main"
 
-# A layout is three JSON documents beside the layer: writing them here keeps every byte ours, and reproducible.
-mkdir -p "$work/layout/blobs/sha256"
-add_blob() { # FILE: moves it among the blobs, prints "DIGEST SIZE"
-  local hex size
-  hex=$(sha256sum <"$1" | cut -d' ' -f1) size=$(stat -c %s "$1")
-  mv "$1" "$work/layout/blobs/sha256/$hex"
-  echo "sha256:$hex $size"
-}
-diff_id=sha256:$(sha256sum <"$work/root.tar" | cut -d' ' -f1)
-gzip -n -6 "$work/root.tar"
-read -r layer layer_size < <(add_blob "$work/root.tar.gz")
-
-jq -nS --arg arch "$(dpkg --print-architecture)" --arg diff "$diff_id" --arg created "$(date -ud "@$SOURCE_DATE_EPOCH" +%FT%TZ)" '{
-  created: $created, architecture: $arch, os: "linux",
-  config: {Env: ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"], Cmd: ["bash"]},
-  rootfs: {type: "layers", diff_ids: [$diff]},
-  history: [{created: $created, created_by: "mmdebstrap --variant=minbase"}]}' >"$work/config.json"
-read -r config config_size < <(add_blob "$work/config.json")
-
-jq -nS --arg c "$config" --argjson cs "$config_size" --arg l "$layer" --argjson ls "$layer_size" '{
-  schemaVersion: 2, mediaType: "application/vnd.oci.image.manifest.v1+json",
-  config: {mediaType: "application/vnd.oci.image.config.v1+json", digest: $c, size: $cs},
-  layers: [{mediaType: "application/vnd.oci.image.layer.v1.tar+gzip", digest: $l, size: $ls}]}' >"$work/manifest.json"
-read -r manifest manifest_size < <(add_blob "$work/manifest.json")
-
-jq -nS --arg m "$manifest" --argjson ms "$manifest_size" --arg tag "$suite" --arg arch "$(dpkg --print-architecture)" '{
-  schemaVersion: 2, mediaType: "application/vnd.oci.image.index.v1+json",
-  manifests: [{mediaType: "application/vnd.oci.image.manifest.v1+json", digest: $m, size: $ms,
-    platform: {architecture: $arch, os: "linux"},
-    annotations: {"org.opencontainers.image.ref.name": $tag}}]}' >"$work/layout/index.json"
-echo '{"imageLayoutVersion":"1.0.0"}' >"$work/layout/oci-layout"
-
-mkdir -p "$(dirname "$layout")"
-mv "$work/layout" "$layout"
-echo "$manifest"
+write_layout "$work/root.tar" "$layout" "$suite" "mmdebstrap --variant=minbase" bash

@@ -23,9 +23,7 @@ for deb in "$2"/*.deb; do
   # Gone are the names in the old list that the new one lacks. A line is `MD5  NAME`.
   comm -23 <(cut -c35- "$status/$package.md5sums" | sort) <(cut -c35- "$work/control/md5sums" | sort) |
     while read -r gone; do rm -f "$root/$gone"; done
-  # Folders keep what they had (--keep-directory-symlink: a merged /usr stays merged).
-  dpkg-deb --fsys-tarfile "$deb" |
-    tar --extract --directory "$root" --numeric-owner --same-permissions --keep-directory-symlink --no-overwrite-dir
+  unpack_deb "$deb" "$root"
   install -m 644 "$work/control/control" "$status/$package"
   install -m 644 "$work/control/md5sums" "$status/$package.md5sums"
 done

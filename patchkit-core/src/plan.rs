@@ -94,7 +94,7 @@ pub struct Unfixable {
 pub enum UnfixableReason {
     /// The fix cannot be installed beside what else is there; the detail is the solver's explanation.
     Conflict(String),
-    /// The user holds the package.
+    /// The user keeps the package at its version, with a hold or a pin.
     Held(String),
     /// The vendor has no fix yet.
     NoFixYet,
@@ -112,7 +112,7 @@ impl fmt::Display for UnfixableReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Conflict(detail) => write!(f, "cannot be installed: {detail}"),
-            Self::Held(detail) => write!(f, "held: {detail}"),
+            Self::Held(detail) => write!(f, "held back: {detail}"),
             Self::NoFixYet => f.write_str("no fix yet"),
             Self::NotAvailable(detail) => write!(f, "not available: {detail}"),
             Self::NotChosen => f.write_str("not chosen"),

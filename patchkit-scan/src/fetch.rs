@@ -114,19 +114,22 @@ impl<F: Fetch + ?Sized> Fetch for std::sync::Arc<F> {
     }
 }
 
-/// An address without the password it may hold, to show to people.
+/// An address without the user name and password that it may hold (a token often stands in the place of the name): to
+/// show to people, and to store.
 #[must_use]
-pub fn without_password(url: &Url) -> Url {
+pub fn without_credentials(url: &Url) -> Url {
     let mut shown = url.clone();
-    if shown.password().is_some() {
+    if shown.password().is_some() || !shown.username().is_empty() {
+        // Neither can fail: an address that has one of them has a host.
         let _ = shown.set_password(None);
+        let _ = shown.set_username("");
     }
     shown
 }
 
 /// The same error with the address, password left out.
 fn on_url(url: &Url) -> impl Fn(Error) -> Error + use<> {
-    let shown = without_password(url).to_string();
+    let shown = without_credentials(url).to_string();
     move |error| error.during("fetch").on(&shown)
 }
 

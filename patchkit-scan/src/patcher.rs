@@ -4,6 +4,8 @@
 //! A patched image carries the manifest and configuration that it was made from, so that the next patch starts there:
 //! patch layers never pile up.
 
+use std::collections::BTreeSet;
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 use patchkit_core::{Blob, Config, Digest, Edit, Error, Image, Layer, Manifest, ManifestBytes, Plan, Result};
 use serde_json::{Map, Value};
@@ -16,7 +18,7 @@ pub mod label {
     pub const BASE_DIGEST: &str = "dev.patchkit.base.digest";
     /// What changed: `curl 7.74.0-1 -> 7.74.0-2, …`, sorted.
     pub const CHANGED: &str = "dev.patchkit.changed";
-    /// The vulnerabilities that were fixed, by their ids, sorted, with commas between.
+    /// The vulnerabilities of the base that were fixed, by their ids, sorted, with commas between.
     pub const FIXED: &str = "dev.patchkit.fixed";
     /// The manifest and configuration that the patch was made from, packed: an annotation only.
     pub const ORIGIN: &str = "dev.patchkit.origin";
@@ -84,13 +86,18 @@ fn restore(image: &Image, packed: &str) -> Result<Image> {
 
 /// The patched image: the base with one layer more, and what was done in its labels, annotations and history.
 ///
+/// The image is what the plan is for. Where that is an earlier patch of the base, what the earlier patch fixed counts
+/// too: the plan, made from a report about the image, does not know of it.
+///
 /// # Errors
 /// Those of [`Edit::finish`].
-pub(crate) fn patched(base: &Image, plan: &Plan, layer: Layer) -> Result<Image> {
+pub(crate) fn patched(image: &Image, base: &Image, plan: &Plan, layer: Layer) -> Result<Image> {
+    let annotations = image.manifest().annotations();
+    let before = annotations.get(label::FIXED).filter(|_| image.digest() != base.digest());
     let facts = [
         (label::BASE_DIGEST, base.digest().to_string()),
         (label::CHANGED, changed(plan)),
-        (label::FIXED, fixed(plan)),
+        (label::FIXED, fixed(plan, before.map_or("", |ids| ids.as_ref()))),
         (label::PLAN_DIGEST, plan.digest().to_string()),
     ];
     let edit: Edit = base.edit().append(layer, CREATED_BY).created(plan.timestamp);
@@ -115,9 +122,8 @@ fn changed(plan: &Plan) -> String {
     plan.changes.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
-fn fixed(plan: &Plan) -> String {
-    let mut ids: Vec<&str> = plan.fixes().into_iter().map(|key| key.id.as_str()).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    ids.join(",")
+fn fixed(plan: &Plan, before: &str) -> String {
+    let before = before.split(',').filter(|id| !id.is_empty());
+    let ids: BTreeSet<&str> = plan.fixes().into_iter().map(|key| key.id.as_str()).chain(before).collect();
+    ids.into_iter().collect::<Vec<_>>().join(",")
 }

@@ -162,7 +162,7 @@ fn world_of(packages: impl IntoIterator<Item = DebBuilder>) -> (World, Suites) {
     for (path, bytes) in archive.build(&key).unwrap() {
         fetch.insert(format!("http://a.example.org/{path}"), bytes);
     }
-    let suites = Suites::on_mirror(&"http://a.example.org/".parse().unwrap(), "s", &Default::default());
+    let suites = Suites::of_archive(&"http://a.example.org/".parse().unwrap(), "s");
     (World::new(fetch, TrustStore::new().trusting("key", key.public_keyring().unwrap())), suites)
 }
 
@@ -230,7 +230,7 @@ async fn what_cannot_be_one_tree_is_refused() {
 #[tokio::test]
 async fn an_archive_that_is_not_there_is_told_from_one_that_lies() {
     let world = World::of_sample();
-    let gone = Suites::on_mirror(&"http://gone.example.org/".parse().unwrap(), "s", &Default::default());
+    let gone = Suites::of_archive(&"http://gone.example.org/".parse().unwrap(), "s");
     let image = Sample::image();
     let of = |suites: Vec<Suites>, trust: TrustStore| {
         let (world, image) = (&world, &image);
@@ -306,12 +306,9 @@ async fn the_tree_is_what_dpkg_deb_unpacks() {
 #[cfg(feature = "http")]
 #[tokio::test(flavor = "multi_thread")]
 async fn real_releases_have_fixes() {
-    use patchkit_scan::debian::{
-        apt::fetch::{HttpFetch, HttpOptions, SchemeFetch},
-        bootstrap::machine::Machine,
-    };
+    use patchkit_scan::debian::apt::fetch::{HttpFetch, HttpOptions, SchemeFetch};
 
-    let machine = Machine::read(std::path::Path::new("/")).unwrap();
+    let machine = patchkit_scan::Repositories::of_machine(std::path::Path::new("/")).unwrap();
     let Some(first) = Suites::among(&machine.sources).into_iter().next() else {
         return debian_support::skip("the machine's apt has no release with a security suite");
     };

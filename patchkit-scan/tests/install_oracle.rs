@@ -22,7 +22,7 @@ use patchkit_core::{
     Result,
     image::{Entry, FilePath, FileTree, LayerVisitor, NodeKind},
 };
-use patchkit_scan::debian::install::apply::{Installed, Work, install};
+use patchkit_scan::debian::install::apply::{Installed, Work, install, read};
 use serde_json::json;
 
 /// What may differ because of what a layer is for, beside what any two upgrades may differ in.
@@ -133,7 +133,7 @@ fn debs(folder: &Path) -> Vec<PathBuf> {
 async fn upgraded(image: &Image, debs: Vec<PathBuf>, cx: &Context) -> (Image, Vec<Note>) {
     let timestamp = Timestamp::from_second(1_700_000_000).unwrap();
     let work = Work { install: debs, remove: Vec::new() };
-    match install(image, work, timestamp, cx).await.unwrap() {
+    match install(image, read(image, cx).await.unwrap(), work, timestamp, cx).await.unwrap() {
         Installed::Layer { layer, notes } => (image.edit().append(*layer, "test").finish().unwrap(), notes),
         Installed::Refused(notes) => panic!("refused: {notes:?}"),
     }

@@ -18,7 +18,6 @@ use patchkit_scan::{
         apt::{cache::Cache, client::ArchiveClient, trust::TrustStore},
         bootstrap::{
             Bootstrap,
-            machine::Machine,
             sample::Sample,
             suites::{Outdated, Suites, first_outdated},
         },
@@ -118,7 +117,8 @@ async fn make(args: &cli::Demo, folder: &Path, progress: Progress, cx: &Context)
 
 /// An image of real packages of a release's main suite, which its security suite has fixed since.
 async fn online(args: &cli::Demo, progress: Progress, cx: &Context) -> Result<Made> {
-    let machine = Machine::read(Path::new("/"))?;
+    let machine = archive::of_machine()?;
+    machine.warnings.iter().for_each(|warning| progress.line(&format!("warning: {warning}")));
     let sources = cli::Archive { mirror: args.mirror.clone(), ..cli::Archive::default() };
     let client = archive::client(&sources)?;
     let image = Bootstrap::of([PACKAGE]).with_entrypoint([format!("/usr/bin/{PACKAGE}")]);

@@ -3,19 +3,23 @@
 mod plan;
 mod repositories;
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use patchkit_core::{
-    Application, Context, Download, Error, Image, Patcher, Plan, Plugin, PluginInfo, Result, ScanReport,
+    Application, Context, Error, ErrorKind, Image, Patcher, Plan, Plugin, PluginInfo, Result, ScanReport,
 };
 use serde::Serialize;
 
 use super::{
     apt::client::ArchiveClient,
-    install::apply::{Installed, Work, install},
+    install::{
+        apply::{Installed, Work, install, read},
+        base::ImageFiles,
+        tree::Tree,
+    },
 };
 use crate::patcher::{origin, patched};
 
@@ -92,11 +96,42 @@ impl DebianPatcher {
         Self { client, options }
     }
 
-    async fn fetch(&self, plan: &Plan, cx: &Context) -> Result<Vec<PathBuf>> {
-        let downloads: Vec<Download> = plan.changes.iter().filter_map(|change| change.artifact.clone()).collect();
-        let files = stream::iter(downloads).map(|download| async move { self.client.fetch(&download, cx).await });
+    /// The packages that a plan names, fetched with the credentials that the sources have: the plan itself has none.
+    async fn fetch(&self, plan: &Plan, base: &Arc<ImageFiles>, cx: &Context) -> Result<Vec<PathBuf>> {
+        // An image whose sources cannot be read has no credentials to give; the plan says where its packages are.
+        let repositories = plan::repositories(&self.options, &Tree::new(base.clone())).unwrap_or_default();
+        let wanted = plan.changes.iter().filter_map(|change| {
+            let version = change.to.as_ref().map(ToString::to_string).unwrap_or_default();
+            let download = repositories.with_credentials(change.artifact.clone()?);
+            Some((format!("{} {version}", change.package), download))
+        });
+        let files = stream::iter(wanted.collect::<Vec<_>>()).map(|(package, download)| async move {
+            self.client.fetch(&download, cx).await.map_err(|error| match error.kind() {
+                ErrorKind::NotFound => gone(&package, error),
+                _ => error,
+            })
+        });
         files.buffered(PARALLEL_DOWNLOADS).try_collect().await
     }
+}
+
+/// A package that has gone from its archive since the plan was made: archives keep the newest version only.
+fn gone(package: &str, error: Error) -> Error {
+    let message = format!("the archive has no {package} any more: plan again");
+    Error::not_found(message).during("fetch the packages of the plan").because(error)
+}
+
+/// The image that a plan starts from: the image itself, or the original of the earlier patch that made it.
+fn start(image: &Image, plan: &Plan) -> Result<Image> {
+    let invalid = |what: String| Err(Error::invalid(what).on(image.digest()));
+    if plan.subject != *image.digest() {
+        return invalid(format!("the plan is for {}", plan.subject));
+    }
+    if plan.base == *image.digest() {
+        return Ok(image.clone());
+    }
+    let base = origin(image)?;
+    if plan.base == *base.digest() { Ok(base) } else { invalid(format!("the plan starts from {}", plan.base)) }
 }
 
 impl Plugin for DebianPatcher {
@@ -119,19 +154,17 @@ impl Patcher for DebianPatcher {
     }
 
     async fn apply(&self, image: &Image, plan: &Plan, cx: &Context) -> Result<Application> {
-        let base = origin(image)?;
-        if plan.subject != *image.digest() || plan.base != *base.digest() {
-            return Err(Error::invalid(format!("the plan is for {}", plan.subject)).on(image.digest()));
-        }
+        let base = start(image, plan)?;
         if plan.is_empty() {
             return Ok(Application::Patched { image: image.clone(), notes: Vec::new() });
         }
         let gone = plan.changes.iter().filter(|change| change.to.is_none());
         let remove = gone.map(|change| (change.package.to_string(), change.architecture.clone().unwrap_or_default()));
-        let work = Work { remove: remove.collect(), install: self.fetch(plan, cx).await? };
-        match install(&base, work, plan.timestamp, cx).await? {
+        let files = read(&base, cx).await?;
+        let work = Work { remove: remove.collect(), install: self.fetch(plan, &files, cx).await? };
+        match install(&base, files, work, plan.timestamp, cx).await? {
             Installed::Layer { layer, notes } => {
-                Ok(Application::Patched { image: patched(&base, plan, *layer)?, notes })
+                Ok(Application::Patched { image: patched(image, &base, plan, *layer)?, notes })
             }
             Installed::Refused(notes) => Ok(Application::Refused(notes)),
         }

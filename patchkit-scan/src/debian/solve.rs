@@ -136,10 +136,18 @@ pub fn reach(situation: Situation<'_>, goals: &[Goal]) -> Solution {
 }
 
 /// Finds all upgrades that can be had together: `apt-get upgrade --with-new-pkgs`. New packages come where they are
-/// needed, none goes; what is kept back stands in [`Solution::unreachable`].
+/// needed, none goes; what other packages keep back stands in [`Solution::unreachable`]. What the user keeps back, by
+/// a hold or a pin, is no upgrade to begin with: see [`obstacles`].
 #[must_use]
 pub fn upgrade_all(situation: Situation<'_>) -> Solution {
     strategy::upgrade_all(situation)
+}
+
+/// The goals that no choice of versions reaches, whatever else changes: because of a hold or a pin, or because there is
+/// no such version or package.
+#[must_use]
+pub fn obstacles(situation: Situation<'_>, goals: &[Goal]) -> Vec<Unreachable> {
+    strategy::obstacles(situation, goals)
 }
 
 impl Solution {

@@ -153,7 +153,7 @@ impl Reading {
             return Err(error);
         };
         self.failures += 1;
-        tracing::info!(url = %super::without_password(&self.url), %error, ?pause, at = self.progress.received(), "trying again");
+        tracing::info!(url = %super::without_credentials(&self.url), %error, ?pause, at = self.progress.received(), "trying again");
         self.cx.sleep(pause).await
     }
 }

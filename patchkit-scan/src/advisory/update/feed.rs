@@ -16,7 +16,7 @@ use url::Url;
 use super::{blocking, failed};
 use crate::{
     advisory::AdvisoryStore,
-    fetch::{Body, Held, Partial, Refresh, Refreshed, Validators, without_password},
+    fetch::{Body, Held, Partial, Refresh, Refreshed, Validators, without_credentials},
 };
 
 #[derive(Clone, Debug)]
@@ -73,7 +73,7 @@ impl Folder {
     /// Asks for what is new, and whether there was anything.
     pub(super) async fn refresh(&self, url: &Url, fetch: &dyn Refresh, cx: &Context) -> Result<bool> {
         fs::create_dir_all(&self.path).map_err(|error| failed(&self.path, error))?;
-        let shown = without_password(url).to_string();
+        let shown = without_credentials(url).to_string();
         let state = self.checked().await?.filter(|state| state.url == shown);
         let whole = state.as_ref().map(|state| state.validators.clone()).unwrap_or_default();
         let held = Held { whole, partial: self.held(&shown) };

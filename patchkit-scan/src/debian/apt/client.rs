@@ -16,7 +16,7 @@ use super::{
     cache::{Cache, CacheWriter},
     fetch::{Body, Fetch},
     index::{AvailablePackage, PackageIndex},
-    sources::{Source, SourceKind},
+    sources::{Source, SourceKind, without_credentials},
     trust::TrustStore,
 };
 
@@ -168,7 +168,7 @@ impl ArchiveClient {
 
     async fn download_file(&self, url: Url, digest: Digest, size: u64, cx: &Context) -> Result<PathBuf> {
         let mut body = self.fetch.open(&url, cx).await?;
-        tracing::debug!(%url, size, "downloading");
+        tracing::debug!(url = %without_credentials(&url), size, "downloading");
         let writer = self.receive(&mut body, digest.algorithm(), size, cx).await?;
         if writer.size() != size {
             return Err(Error::corrupt(format!("has {} bytes, not {size}", writer.size())));
@@ -201,7 +201,7 @@ impl ArchiveClient {
     async fn try_mirrors<T, F: Future<Output = Result<T>>>(&self, url: &Url, read: impl Fn(Url) -> F) -> Result<T> {
         let mut addresses = mirror::addresses(&self.mirrors, url).into_iter().peekable();
         while let Some(address) = addresses.next() {
-            let shown = super::sources::without_password(&address);
+            let shown = without_credentials(&address);
             match read(address).await {
                 Err(error) if addresses.peek().is_some() && error.kind() != ErrorKind::Cancel => {
                     tracing::warn!(url = %shown, %error, "trying the next mirror");
@@ -209,7 +209,7 @@ impl ArchiveClient {
                 result => return result.map_err(|error| error.on(shown)),
             }
         }
-        Err(Error::unexpected("no address").on(url))
+        Err(Error::unexpected("no address").on(without_credentials(url)))
     }
 }
 

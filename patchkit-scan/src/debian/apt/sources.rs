@@ -11,7 +11,7 @@ use std::fmt;
 use thiserror::Error;
 use url::Url;
 
-pub use crate::fetch::without_password;
+pub use crate::fetch::without_credentials;
 pub use options::{ByHash, SignedBy, SourceOptions};
 
 /// Sources read from one file; real ones have up to some dozens.
@@ -165,7 +165,7 @@ impl fmt::Display for Source {
             SourceKind::Binary => "deb",
             SourceKind::Source => "deb-src",
         };
-        write!(f, "{kind} {} ", without_password(&self.uri))?;
+        write!(f, "{kind} {} ", without_credentials(&self.uri))?;
         match &self.suite {
             Suite::Distribution { name, components } => {
                 write!(f, "{name} {}", components.join(" "))
@@ -193,6 +193,14 @@ pub fn parse_sources(file: &str, bytes: &[u8]) -> Result<Vec<Source>, SourcesErr
 pub fn is_sources_file(name: &str) -> bool {
     let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
     plain && !name.starts_with('.') && (name.ends_with(".list") || name.ends_with(".sources"))
+}
+
+/// An address that may be none, without credentials: nothing up to its last `@` is shown.
+pub(super) fn shown(text: &str) -> String {
+    match (text.split_once("://"), text.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://…@{rest}"),
+        _ => text.to_owned(),
+    }
 }
 
 /// One source of an entry, with everything that its kind of file says about it.
@@ -237,16 +245,22 @@ fn suite(name: &str, components: &[String]) -> Result<Suite, SourcesErrorKind> {
 }
 
 /// The root of an archive, its path ending in `/`; `copy:` is `file:`, since nothing is used in place anyway.
+///
+/// What is fetched is found by adding to its path, which a query or a fragment leaves no place for: apt and an HTTP
+/// client would disagree about what such an address means.
 fn root(text: &str) -> Result<Url, SourcesErrorKind> {
+    let fault = |reason: String| SourcesErrorKind::Uri(shown(text), reason);
     let scheme = text.split(':').next().unwrap_or_default();
     let text_of_file = || format!("file:{}", &text["copy:".len()..]);
     let url = match scheme {
         "http" | "https" | "file" => Url::parse(text),
         "copy" => Url::parse(&text_of_file()),
-        _ => return Err(SourcesErrorKind::UnsupportedScheme(text.to_owned())),
+        _ => return Err(SourcesErrorKind::UnsupportedScheme(shown(text))),
     };
-    let mut url = url.map_err(|error| SourcesErrorKind::Uri(text.to_owned(), error.to_string()))?;
-    url.set_fragment(None);
+    let mut url = url.map_err(|error| fault(error.to_string()))?;
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(fault("an archive has no query or fragment (in its path, ? is %3F and # is %23)".to_owned()));
+    }
     if !url.path().ends_with('/') {
         let path = format!("{}/", url.path());
         url.set_path(&path);

@@ -4,10 +4,9 @@
 //! what dpkg would know of them, as Google's distroless images do; it has no shell unless a package brings one.
 //!
 //! It is what `patchkit demo` patches: [`suites`] finds a release whose security suite has fixes for the packages, on
-//! the archives that the [`machine`] itself uses, and [`sample`] makes a small archive where none can be reached.
+//! the archives that the machine itself uses, and [`sample`] makes a small archive where none can be reached.
 
 mod closure;
-pub mod machine;
 mod manifest;
 mod root;
 pub mod sample;

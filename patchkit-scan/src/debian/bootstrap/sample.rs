@@ -16,7 +16,6 @@ use super::{Bootstrap, suites::Suites};
 use crate::debian::apt::{
     fetch::MemoryFetch,
     publish::{ArchiveBuilder, ArchiveFiles, ArchiveKey, DebBuilder, DebFile, PublishError},
-    sources::SourceOptions,
     trust::TrustStore,
 };
 
@@ -91,7 +90,7 @@ impl Sample {
     /// The archive's one release, where its files have been written elsewhere.
     #[must_use]
     pub fn suites_at(root: &Url) -> Suites {
-        let mut suites = Suites::on_mirror(root, RELEASE, &SourceOptions::default());
+        let mut suites = Suites::of_archive(root, RELEASE);
         suites.security.uri = suites.main.uri.clone();
         suites
     }

@@ -8,7 +8,7 @@ use crate::debian::{
     apt::{
         client::{Archive, ArchiveClient},
         index::AvailablePackage,
-        sources::{Place, Source, SourceKind, SourceOptions, Suite},
+        sources::{Place, Source, SourceKind, SourceOptions, Suite, without_credentials},
         trust::TrustStore,
     },
     version::DebVersion,
@@ -18,8 +18,6 @@ use crate::debian::{
 const SECURITY: &str = "-security";
 /// The component that everything here is taken from.
 const MAIN: &str = "main";
-/// Where keys of a mirror that was named by hand are not named, they are those trusted in general.
-const BY_HAND: &str = "--mirror";
 
 /// A release's main suite, and the suite with its security fixes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,19 +59,20 @@ impl Suites {
         found
     }
 
-    /// A release on a mirror that has the security suites beside it: `URL` and `URL-security`, as Debian's mirrors do.
+    /// A release of an archive that has the security suites beside it: `URL` and `URL-security`, as Debian's mirrors do.
+    /// Its keys are those that are trusted in general.
     #[must_use]
-    pub fn on_mirror(url: &Url, release: &str, options: &SourceOptions) -> Self {
+    pub fn of_archive(url: &Url, release: &str) -> Self {
         let folder = url.path().trim_end_matches('/');
         let source = |path: String, name: String| {
             let mut uri = url.clone();
             uri.set_path(&path);
             Source {
-                place: Place { file: BY_HAND.to_owned(), line: 1 },
+                place: Place { file: without_credentials(url).into(), line: 1 },
                 kind: SourceKind::Binary,
                 uri,
                 suite: Suite::Distribution { name, components: vec![MAIN.to_owned()] },
-                options: options.clone(),
+                options: SourceOptions::default(),
             }
         };
         Self {
@@ -221,7 +220,7 @@ mod tests {
     #[test]
     fn another_release_is_at_the_same_addresses() {
         let url: Url = "http://a.example.org/debian/".parse().unwrap();
-        let suites = Suites::on_mirror(&url, "x", &SourceOptions::default()).of_release("w");
+        let suites = Suites::of_archive(&url, "x").of_release("w");
         assert_eq!(
             shown(&suites),
             "w: deb http://a.example.org/debian/ w main + deb http://a.example.org/debian-security/ w-security main"

@@ -42,12 +42,11 @@ pub enum Installed {
     Refused(Vec<Note>),
 }
 
-/// Puts packages into an image and makes the layer of what that changes. Nothing is executed; the same packages and
-/// timestamp give the same layer.
+/// Reads an image as far as putting packages into it needs.
 ///
 /// # Errors
-/// Those of reading the image and the packages, and of [`Installation`].
-pub async fn install(image: &Image, work: Work, timestamp: Timestamp, cx: &Context) -> Result<Installed> {
+/// Those of reading the image.
+pub async fn read(image: &Image, cx: &Context) -> Result<Arc<ImageFiles>> {
     let files = image.files(keeps, cx).await?;
     let conffiles = unkept_conffiles(&files)?;
     let files = match conffiles.is_empty() {
@@ -55,8 +54,22 @@ pub async fn install(image: &Image, work: Work, timestamp: Timestamp, cx: &Conte
         // A conffile outside /etc: it is read with the rest, in a second pass that few images need.
         false => image.files(move |path, size| keeps(path, size) || conffiles.contains(path), cx).await?,
     };
+    Ok(Arc::new(ImageFiles(files)))
+}
+
+/// Puts packages into an image, of which the files have been [read], and makes the layer of what that changes. Nothing
+/// is executed; the same packages and timestamp give the same layer.
+///
+/// # Errors
+/// Those of reading the image and the packages, and of [`Installation`].
+pub async fn install(
+    image: &Image,
+    base: Arc<ImageFiles>,
+    work: Work,
+    timestamp: Timestamp,
+    cx: &Context,
+) -> Result<Installed> {
     let store = Store::new(cx.scratch().create()?);
-    let base = Arc::new(ImageFiles(files));
     let (tree, timestamp) = (Tree::new(base.clone()), timestamp.as_second());
     let inner = cx.clone();
     let unpacked = spawn_blocking(move || unpack(tree, store, &work, timestamp, &inner));

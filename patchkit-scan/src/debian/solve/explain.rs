@@ -34,7 +34,8 @@ impl<'u, 'a> Explainer<'u, 'a> {
             return Err((Obstacle::NotAvailable, self.not_available(goal)));
         };
         if is_held(installed) {
-            return Err((Obstacle::Held, Reason::new(format!("{} is on hold at {}", goal.package, installed.version))));
+            let text = format!("apt-mark hold keeps {} at {}", goal.package, installed.version);
+            return Err((Obstacle::Held, Reason::new(text)));
         }
         if let Some(kept) = self.kept_by_lockstep(&goal.package) {
             return Err((kept.obstacle, kept.reason));

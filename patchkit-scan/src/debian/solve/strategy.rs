@@ -33,6 +33,16 @@ pub(super) fn upgrade_all(situation: Situation<'_>) -> Solution {
     planner.finish()
 }
 
+pub(super) fn obstacles(situation: Situation<'_>, goals: &[Goal]) -> Vec<Unreachable> {
+    let universe = Universe::new(situation);
+    let explainer = Explainer::new(&universe);
+    let standing = goals.iter().map(|goal| (goal, explainer.standing(goal)));
+    standing
+        .filter_map(|(goal, standing)| standing.err().map(|fault| (goal.clone(), fault)))
+        .map(|(goal, (obstacle, reason))| Unreachable { goal, obstacle, reason })
+        .collect()
+}
+
 struct Planner<'u, 'a> {
     universe: &'u Universe<'a>,
     search: Search<'u, 'a>,

@@ -155,7 +155,7 @@ fn goals_out_of_reach_say_why() {
     let expected = [
         (Obstacle::NotInstalled, "absent is not installed"),
         (Obstacle::NotAvailable, "no archive has gone"),
-        (Obstacle::Held, "held is on hold at 1"),
+        (Obstacle::Held, "apt-mark hold keeps held at 1"),
         (
             Obstacle::Conflict,
             "lib 2 cannot be installed\n  because user 1 needs lib (= 1), and would have to be removed",

@@ -6,6 +6,7 @@ use patchkit_core::{Context, Download, Error, Result};
 use url::Url;
 
 use super::ArchiveClient;
+use crate::debian::apt::sources::shown;
 
 impl ArchiveClient {
     /// Fetches what a plan names, or finds it in the cache, and says where its verified file is.
@@ -18,7 +19,7 @@ impl ArchiveClient {
             return Ok(path);
         }
         let url = Url::parse(&download.url);
-        let url = url.map_err(|error| Error::invalid(format!("not an address: {error}")).on(&download.url))?;
+        let url = url.map_err(|error| Error::invalid(format!("not an address: {error}")).on(shown(&download.url)))?;
         self.try_mirrors(&url, |url| self.download_file(url, download.digest, download.size, cx)).await
     }
 }

@@ -5,6 +5,8 @@ use std::str::FromStr;
 use thiserror::Error;
 use url::Url;
 
+use crate::debian::apt::sources::shown;
+
 /// A rule that replaces the beginning of addresses.
 ///
 /// ```
@@ -75,7 +77,7 @@ impl FromStr for Mirror {
                 "http" | "https" | "file" => Ok(url),
                 scheme => Err(format!("scheme {scheme}: cannot be read")),
             });
-            url.map_err(|reason| ParseMirrorError { text: text.to_owned(), reason })
+            url.map_err(|reason| ParseMirrorError { text: shown(text), reason })
         };
         match text.split_once('=') {
             Some((from, to)) => Ok(Self::of(&url(from)?, &url(to)?)),
@@ -113,5 +115,7 @@ mod tests {
             let error = text.parse::<Mirror>().expect_err(text).to_string();
             assert_eq!(error, format!("mirror {text:?}: {reason} (expected URL or OLD=URL)"));
         }
+        let error = "http://a.example.org=http://user:secret@:x".parse::<Mirror>().unwrap_err().to_string();
+        assert!(!error.contains("secret"), "{error}");
     }
 }

@@ -56,9 +56,9 @@ impl ArchiveClient {
     async fn signed_text(&self, folder: &Url, keys: Option<Keyring>, policy: Policy, cx: &Context) -> Result<String> {
         let inline = sources::join(folder, "InRelease");
         match self.read_small(&inline, MAX_RELEASE_SIZE, cx).await {
-            Ok(document) => {
-                inline_text(document, keys, policy).await.map_err(|error| error.on(sources::without_password(&inline)))
-            }
+            Ok(document) => inline_text(document, keys, policy)
+                .await
+                .map_err(|error| error.on(sources::without_credentials(&inline))),
             Err(error) if error.kind() == ErrorKind::NotFound => self.detached_text(folder, keys, policy, cx).await,
             Err(error) => Err(error),
         }
@@ -77,9 +77,9 @@ impl ArchiveClient {
                     _ => error,
                 })?;
             let verified = verify_detached(&document, &signature, &keys, policy);
-            verified.map_err(|error| unverified(&error).on(sources::without_password(&plain)))?;
+            verified.map_err(|error| unverified(&error).on(sources::without_credentials(&plain)))?;
         }
-        String::from_utf8(document).map_err(|_| Error::corrupt("is not UTF-8").on(plain))
+        String::from_utf8(document).map_err(|_| Error::corrupt("is not UTF-8").on(sources::without_credentials(&plain)))
     }
 
     pub(super) async fn read_small(&self, url: &Url, limit: u64, cx: &Context) -> Result<Vec<u8>> {
@@ -90,7 +90,7 @@ impl ArchiveClient {
         cx.check()?;
         let (cache, folder) = (self.cache.clone(), folder.clone());
         blocking(move || {
-            let suite = sources::without_password(&folder).to_string();
+            let suite = sources::without_credentials(&folder).to_string();
             if let Some(seen) = cache.seen(&suite)? {
                 release.check_not_older_than(seen).map_err(|error| refused(&error, &folder))?;
             }
@@ -124,6 +124,6 @@ fn refused(error: &ReleaseError, folder: &Url) -> Error {
         ReleaseError::Expired { .. } | ReleaseError::Future { .. } => ErrorKind::Invalid,
         _ => ErrorKind::Corrupt,
     };
-    let subject = sources::join(&sources::without_password(folder), "Release");
+    let subject = sources::join(&sources::without_credentials(folder), "Release");
     Error::new(kind, error.to_string()).on(subject).because(error.clone())
 }

@@ -142,7 +142,35 @@ fn faults_name_file_line_and_cause() {
 #[test]
 fn passwords_are_not_shown() {
     let source = &list("deb https://user:secret@a.example.org/x s main\n")[0];
-    assert_eq!(source.to_string(), "deb https://user@a.example.org/x/ s main");
+    assert_eq!(source.to_string(), "deb https://a.example.org/x/ s main");
+    let token = &list("deb https://token@a.example.org/x s main\n")[0];
+    assert_eq!(token.to_string(), "deb https://a.example.org/x/ s main");
+    for address in [
+        "https://user:secret@",
+        "https://user:sec/ret@a.example.org/x",
+        "https://user:secret@a.example.org/x?y",
+        "tor+http://user:secret@a.example.org/x",
+        "https://user:sec@ret@a.example.org:port",
+    ] {
+        let line = format!("deb {address} s main\n");
+        let error = parse_sources("s.list", line.as_bytes()).expect_err(address).to_string();
+        assert!(!error.contains("ret") && error.contains("://…@"), "{error}");
+    }
+}
+
+#[test]
+fn an_archive_has_no_query_and_no_fragment() {
+    let reason = "an archive has no query or fragment (in its path, ? is %3F and # is %23)";
+    for address in ["http://a.example.org/?d=", "file:/srv/a?b", "\"https://a.example.org/debian#x\"", "\"copy:/mnt#\""]
+    {
+        let error = parse_sources("s.list", format!("\ndeb {address} s main\n").as_bytes()).expect_err(address);
+        assert_eq!(error.to_string(), format!("s.list:2: address {:?}: {reason}", address.trim_matches('"')));
+    }
+    let stanza = "Types: deb\nURIs: https://a.example.org/debian#x\nSuites: s\nComponents: main\n";
+    let error = parse_sources("s.sources", stanza.as_bytes()).expect_err("a fragment").to_string();
+    assert_eq!(error, format!("s.sources:2: address \"https://a.example.org/debian#x\": {reason}"));
+    let encoded = &list("deb http://a.example.org/a%3Fb%23c s main\n")[0];
+    assert_eq!(encoded.release_folder().as_str(), "http://a.example.org/a%3Fb%23c/dists/s/");
 }
 
 #[test]
