@@ -1,6 +1,7 @@
 //! What is installed, what is vulnerable, what would fix it, and the fix itself.
 
 pub mod advisory;
+mod compression;
 pub mod debian;
 pub mod inventory;
 mod language;
