@@ -9,7 +9,7 @@ use std::{io::Read, sync::Arc};
 
 use jiff::civil::Date;
 use patchkit_core::{AdvisoryId, CvssScore, PackageName, Severity};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error};
 use serde_json::{Map, Value};
 
 use super::{
@@ -60,6 +60,7 @@ pub fn read(input: impl Read, sink: &mut dyn FnMut(Advisory)) -> Result<(), Advi
 
 #[derive(Deserialize)]
 struct Record {
+    #[serde(deserialize_with = "id")]
     id: AdvisoryId,
     #[serde(default)]
     published: Option<String>,
@@ -137,6 +138,12 @@ struct Naming {
     bulletins: Vec<AdvisoryId>,
 }
 
+/// A record's id, in which blanks, that a feed of SUSE's has, are dashes.
+fn id<'de, D: Deserializer<'de>>(reader: D) -> Result<AdvisoryId, D::Error> {
+    let text = String::deserialize(reader)?;
+    text.replace(' ', "-").parse().map_err(D::Error::custom)
+}
+
 impl Record {
     fn give(&self, sink: &mut dyn FnMut(Advisory)) -> Result<(), String> {
         // What a kernel is patched with while it runs is no version of a package.
@@ -155,11 +162,15 @@ impl Record {
                 Severity::Unknown => word(self.database_specific.as_ref(), "severity"),
                 known => known,
             };
+            let urgency = match affected.urgency(&self.severity) {
+                Severity::Unknown if ecosystem.is_distribution => self.urgency(),
+                own => own,
+            };
             for naming in self.namings(ecosystem.is_distribution) {
                 sink(Advisory {
                     aliases: naming.aliases,
                     bulletins: naming.bulletins,
-                    urgency: affected.urgency(&self.severity),
+                    urgency,
                     severity,
                     cvss: scores.clone(),
                     module: module.clone(),
@@ -173,6 +184,17 @@ impl Record {
         Ok(())
     }
 
+    /// The word that a summary starts with: `Important: nodejs:18 security update`.
+    fn urgency(&self) -> Severity {
+        self.summary.split_once(": ").map(|(word, _)| severity_of_word(word)).unwrap_or_default()
+    }
+
+    /// Whether it is a distribution's announcement that fixes something other than a vulnerability: `ALBA-…`, `RHEA-…`.
+    fn is_maintenance(&self) -> bool {
+        let kind = self.id.as_str().split('-').next().unwrap_or_default();
+        matches!(kind, "ALBA" | "ALEA" | "RHBA" | "RHEA" | "RLBA" | "RLEA")
+    }
+
     /// What the record is about. A distribution's record is an announcement about one or more CVEs, unless it has the
     /// name of one; any other one is about one vulnerability under several names.
     fn namings(&self, is_distribution: bool) -> Vec<Naming> {
@@ -181,6 +203,9 @@ impl Record {
         let named = lists.into_iter().map(|list| cves(list)).find(|cves| !cves.is_empty()).unwrap_or_default();
         if is_distribution && !self.id.is_cve() && !named.is_empty() {
             return named.into_iter().map(|id| self.announced(id)).collect();
+        }
+        if is_distribution && self.is_maintenance() {
+            return Vec::new();
         }
         let id = Some(&self.id).filter(|id| id.is_cve()).or_else(|| self.aliases.iter().find(|id| id.is_cve()));
         let id = id.unwrap_or(&self.id).clone();
@@ -368,6 +393,8 @@ mod tests {
             parse(&text).unwrap().into_iter().map(show).collect::<Vec<_>>()
         };
         assert_eq!(record("DSA-1-1", "Debian:12"), [("CVE-2024-1001".into(), 0, 1)]);
+        let maintenance = r#"{"id": "ALBA-2022:1", "affected": [{"package": {"ecosystem": "AlmaLinux:9", "name": "x"}, "versions": ["1"]}]}"#;
+        assert!(parse(maintenance).unwrap().is_empty());
         assert_eq!(record("PYSEC-1", "PyPI"), [("CVE-2024-1001".into(), 2, 0)]);
         assert_eq!(record("CVE-2024-7777", "Alpine:v3.20"), [("CVE-2024-7777".into(), 2, 0)]);
         assert_eq!(record("UBUNTU-CVE-2024-1001", "Ubuntu:22.04:LTS"), [("CVE-2024-1001".into(), 0, 0)]);
@@ -442,7 +469,7 @@ mod tests {
                 [{"introduced": "0"}, {"fixed": "0:9.6-1.module_el9.2.0+36"}]}]}]}"#,
         )
         .unwrap();
-        assert_eq!(alma.module.as_deref(), Some("nodejs:18"));
+        assert_eq!((alma.module.as_deref(), alma.urgency), (Some("nodejs:18"), Severity::High));
         assert_eq!(alma.status, Status::up_to(End::Fixed("9.6-1.module_el9.2.0+36".into())));
     }
 

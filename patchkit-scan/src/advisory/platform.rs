@@ -53,15 +53,27 @@ pub(super) fn of_cpe(cpe: &str) -> Option<Platform> {
         ("canonical", "ubuntu_linux") => numbered("ubuntu", version),
         ("fedoraproject", "fedora") => numbered("fedora", version),
         ("opensuse", "leap") => numbered("opensuse-leap", version),
+        ("opensuse", "leap-micro") => numbered("leap-micro", version),
+        ("opensuse", "opensuse") => numbered("opensuse", version),
         ("opensuse", "tumbleweed") => Some(Platform::new("opensuse-tumbleweed", "")),
         ("oracle", "linux") => major("ol", version),
         ("redhat", "enterprise_linux") => major("rhel", version),
+        // Channels of older releases, with packages of their own.
+        ("redhat", "rhel_cluster" | "rhel_cluster_storage" | "rhel_extras" | "rhel_productivity" | "rhel_virtualization") => {
+            major("rhel", version)
+        }
         ("redhat", "rhel_els") => major("rhel", version).map(Platform::for_subscribers),
         ("rocky", "rocky" | "rocky_linux") => major("rocky", version),
         ("suse", product) => suse_cpe(product, version, update),
         ("vmware", "photon" | "photon_os") => numbered("photon", version),
         _ => None,
     }
+}
+
+/// Whether a CPE name is of a distribution whose releases are known, in whatever release, or in none.
+pub(super) fn is_distribution(cpe: &str) -> bool {
+    let without_release = cpe.splitn(5, ':').take(4).collect::<Vec<_>>().join(":");
+    of_cpe(cpe).or_else(|| of_cpe(&format!("{without_release}:1"))).is_some()
 }
 
 fn suse_cpe(product: &str, version: &str, update: &str) -> Option<Platform> {
@@ -243,9 +255,9 @@ fn suse_release(rest: &str) -> Option<String> {
     }
 }
 
-/// `sles10-sp4`, `sles9`, `suse102`: how old OVAL names releases.
+/// `sles10-sp4`, `core9`, `suse102`: how old OVAL names releases.
 fn old_suse(name: &str) -> Option<Platform> {
-    if let Some(rest) = name.strip_prefix("sles") {
+    if let Some(rest) = name.strip_prefix("sles").or_else(|| name.strip_prefix("core")) {
         return numbered("sles", &suse_release(&rest.replacen("-sp", " sp", 1))?);
     }
     let digits = name.strip_prefix("suse").filter(|digits| digits.len() == 3 && is_number(digits))?;
@@ -292,6 +304,16 @@ mod tests {
     }
 
     #[test]
+    fn a_distribution_is_one_without_a_release_too() {
+        for cpe in ["cpe:/o:redhat:enterprise_linux", "cpe:/a:redhat:enterprise_linux:9::crb", "cpe:/o:suse:sles:15:sp4"] {
+            assert!(is_distribution(cpe), "{cpe}");
+        }
+        for cpe in ["cpe:/a:oracle:linux_automation_manager:2.2", "cpe:/a:redhat:rhel_eus:9.2", "cpe:/a", "x"] {
+            assert!(!is_distribution(cpe), "{cpe}");
+        }
+    }
+
+    #[test]
     fn a_name_names_a_release() {
         for (name, expected) in [
             ("Red Hat Enterprise Linux 5", "rhel 5"),
@@ -319,6 +341,7 @@ mod tests {
             ("sles10-sp4", "sles 10.4"),
             ("sles10-sp4-sdk", "none"),
             ("suse102", "opensuse 10.2"),
+            ("core9", "sles 9"),
             ("tar", "none"),
         ] {
             assert_eq!(shown(of_name(name)), expected, "{name}");

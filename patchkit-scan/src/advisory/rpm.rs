@@ -34,7 +34,7 @@ impl Builds {
     /// Adds a build for an architecture, or one that does not say for which.
     pub(super) fn add(&mut self, build: Build, architecture: Option<&str>) {
         let name = build.package.as_str();
-        if name.ends_with("-debuginfo") || name.ends_with("-debugsource") {
+        if name.contains("-debuginfo") || name.ends_with("-debugsource") {
             return;
         }
         self.builds.entry(build).or_default().insert(architecture.unwrap_or("noarch").into());

@@ -25,6 +25,9 @@ pub const SOURCE: &str = "rustsec";
 /// The longest advisory, in bytes; real ones have some kB.
 const MAX_LENGTH: u64 = 1 << 20;
 
+/// The id of an advisory that has none yet, and of the example.
+const PLACEHOLDER: &str = "RUSTSEC-0000-0000";
+
 const FENCE: &str = "```toml";
 
 #[derive(Deserialize)]
@@ -107,7 +110,7 @@ fn split(text: &str) -> Option<(&str, &str)> {
 impl Front {
     fn advisory(self, body: &str) -> Result<Option<Advisory>, String> {
         let Self { advisory: meta, affected, versions } = self;
-        if meta.withdrawn.is_some() || meta.informational.is_some() {
+        if meta.withdrawn.is_some() || meta.informational.is_some() || meta.id.as_str() == PLACEHOLDER {
             return Ok(None);
         }
         let ranges = versions.affected().map_err(|error| format!("{}: {error}", meta.id))?;
@@ -321,7 +324,7 @@ mod tests {
     #[test]
     fn damage_is_named_with_its_line() {
         assert_eq!(parse("```toml\n[advisory]\nid = \n```\n").unwrap_err().line(), Some(3));
-        assert!(parse(&file("", "patched = [\"x\"]")).unwrap_err().to_string().contains("range \"x\""));
+        assert!(parse(&file("", "patched = [\"!1\"]")).unwrap_err().to_string().contains("range \"!1\""));
         assert!(parse("```toml\n[advisory]").is_err());
     }
 

@@ -6,6 +6,7 @@ use jiff::civil::Date;
 use patchkit_core::{AdvisoryId, CvssScore, Severity};
 
 use crate::advisory::{
+    platform,
     rating::{cvss, severity_of_word, sorted},
     rpm::without_zero_epoch,
     title,
@@ -127,7 +128,8 @@ fn name_in_pattern(pattern: &str) -> &str {
 }
 
 impl Definition {
-    /// What an element defines; `None` where it is about an inventory of what is installed, or has no criteria.
+    /// What an element defines; `None` where it is about an inventory of what is installed, has no criteria,
+    /// or is about something else than the distribution.
     fn parse(id: &str, element: &Element) -> Result<Option<Self>, String> {
         let class = element.attribute("class").unwrap_or_default();
         let (Some(metadata), Some(criteria)) = (element.child("metadata"), element.child("criteria")) else { return Ok(None) };
@@ -135,8 +137,11 @@ impl Definition {
         if !matches!(class, "patch" | "vulnerability") || id.starts_with("oval:com.ubuntu.") && id.contains('_') {
             return Ok(None);
         }
-        let vulnerabilities = vulnerabilities(metadata);
         let advisory = metadata.child("advisory");
+        if advisory.is_some_and(is_beside) {
+            return Ok(None);
+        }
+        let vulnerabilities = vulnerabilities(metadata);
         let alone = vulnerabilities.len() == 1 && class == "vulnerability" && vulnerabilities[0].test.is_none();
         let affected = metadata.children_of("affected");
         let resolutions = advisory.into_iter().flat_map(|advisory| advisory.children_of("affected"));
@@ -145,12 +150,23 @@ impl Definition {
             bulletins: if class == "patch" { bulletins(metadata) } else { Vec::new() },
             platforms: affected.flat_map(|list| list.children_of("platform")).map(|name| name.text.trim().into()).collect(),
             resolutions: resolutions.flat_map(|list| list.children_of("resolution")).map(Resolution::parse).collect(),
-            title: title(metadata.child_text("description")).filter(|_| alone),
+            title: title(metadata.child_text("description")).filter(|text| alone && !says_nothing(text)),
             date: advisory.and_then(day),
             criteria: Criteria::parse(criteria)?,
             vulnerabilities,
         }))
     }
+}
+
+/// Whether a description is only what Debian and SUSE write where they have none.
+fn says_nothing(description: &str) -> bool {
+    matches!(description, "security update" | "Unknown.")
+}
+
+/// Whether an advisory is about a product beside the distribution, which it may be installed on.
+fn is_beside(advisory: &Element) -> bool {
+    let mut cpes = advisory.children_of("affected_cpe_list").flat_map(|list| list.children_of("cpe")).peekable();
+    cpes.peek().is_some() && !cpes.any(|cpe| platform::is_distribution(cpe.text.trim()))
 }
 
 fn day(advisory: &Element) -> Option<Date> {
