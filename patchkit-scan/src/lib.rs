@@ -3,6 +3,7 @@
 pub mod advisory;
 mod alpine;
 mod arch;
+mod compression;
 pub mod debian;
 pub mod fetch;
 #[doc(hidden)]

@@ -14,7 +14,7 @@ use std::{
 use patchkit_core::{ErrorKind, Severity};
 use patchkit_scan::{
     AdvisoryStore,
-    advisory::{Advisory, End, Format, Scope, Status, input, read},
+    advisory::{Advisory, End, Format, Scope, Statement, Status, input, read},
     os_release,
 };
 use proptest::prelude::*;
@@ -22,8 +22,15 @@ use scan_support::shared_data;
 
 fn all(path: &Path) -> (Format, Vec<Advisory>) {
     let mut found = Vec::new();
-    let format = input::read_file(path, &mut |advisory| found.push(advisory)).unwrap();
+    let format = input::read_file(path, &mut |statement| found.extend(advisory(statement))).unwrap();
     (format, found)
+}
+
+fn advisory(statement: Statement) -> Option<Advisory> {
+    match statement {
+        Statement::Advisory(advisory) => Some(advisory),
+        Statement::Exploitation(..) => None,
+    }
 }
 
 #[test]
@@ -133,8 +140,8 @@ fn osv_of_debian_is_what_the_table_says() {
     let list = "[02 Jun 2014] DLA-0001-1 gnutls26 - security update\n\t{CVE-2014-3466}\n\t[squeeze] - gnutls26 2.8.6-1+squeeze4\n";
     let facts = |text: &str| {
         let mut found = Vec::new();
-        read("test", text.as_bytes(), &mut |a| found.push((a.id, a.bulletins, a.scope, a.package, a.status, a.date)))
-            .unwrap();
+        let mut take = |a: Advisory| found.push((a.id, a.bulletins, a.scope, a.package, a.status, a.date));
+        read("test", text.as_bytes(), &mut |statement| advisory(statement).into_iter().for_each(&mut take)).unwrap();
         found
     };
     assert_eq!(facts(osv), facts(list));
@@ -163,7 +170,10 @@ fn a_folder_says_what_is_wrong_with_it() {
 #[test]
 fn a_gzip_bomb_is_refused_in_little_memory() {
     let zeros = std::io::repeat(b'a').take(1 << 28);
-    let bomb = flate2::read::GzEncoder::new(b"{\"id\": \"".as_slice().chain(zeros), flate2::Compression::best());
+    let bomb = flate2::read::GzEncoder::new(
+        b"{\"modified\": \"\", \"id\": \"".as_slice().chain(zeros),
+        flate2::Compression::best(),
+    );
     let error = read("bomb", bomb, &mut |_| ()).unwrap_err();
     assert!(error.to_string().contains("a record is longer than"), "{error}");
 }
@@ -187,7 +197,18 @@ fn os_release_is_read_as_others_do() {
 }
 
 /// A sample of each format, to be damaged.
-const SAMPLES: [&str; 6] = [
+const SAMPLES: [&str; 17] = [
+    "#model_version:v1,score_date:x\ncve,epss,percentile\nCVE-2020-5902,0.97567,0.99995\n",
+    r#"{"catalogVersion": "x", "vulnerabilities": [{"cveID": "CVE-2022-21971", "product": "x"}]}"#,
+    r#"{"apkurl": "x", "distroversion": "v3.20", "packages": [{"pkg": {"name": "a", "secfixes": {"0": ["CVE-2019-1001"], "1-r1": ["CVE-2019-1002 XSA-1"]}}}]}"#,
+    "---\ndistroversion: v3.10\npackages:\n  - pkg:\n      name: a\n      secfixes:\n        1-r1:\n          - CVE-2019-1001\n",
+    "```toml\n[advisory]\nid = \"RUSTSEC-2024-0001\"\npackage = \"a\"\ndate = \"2024-01-02\"\n[affected.functions]\n\"a::b\" = [\"< 1\"]\n[versions]\npatched = [\"^1.2.3\", \">= 2.1.0-rc.1\"]\nunaffected = [\"< 0.1\"]\n```\n\n# x\n",
+    r#"{"document": {"tracking": {"id": "CVE-2024-1001"}}, "product_tree": {"branches": [{"product": {"product_id": "9", "name": "x", "product_identification_helper": {"cpe": "cpe:/o:redhat:enterprise_linux:9"}}}, {"product": {"product_id": "c", "product_identification_helper": {"purl": "pkg:rpm/redhat/curl@1-2?arch=x86_64&epoch=1&rpmmod=a:1:2:3"}}}], "relationships": [{"full_product_name": {"product_id": "9:c"}, "product_reference": "c", "relates_to_product_reference": "9"}]}, "vulnerabilities": [{"cve": "CVE-2024-1001", "product_status": {"fixed": ["9:c"], "known_affected": ["9:c"]}, "scores": [{"cvss_v3": {"vectorString": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}}], "threats": [{"category": "impact", "details": "Low", "product_ids": ["9:c"]}]}]}"#,
+    r#"<oval_definitions><definitions><definition class="patch" id="d:1"><metadata><reference ref_id="RHSA-2024:1" source="RHSA"/><advisory><severity>Low</severity><issued date="2024-01-02"/><cve cvss3="7.5/CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:N/I:N/A:H">CVE-2024-1001</cve></advisory></metadata><criteria operator="AND"><criterion test_ref="t:9" comment="Red Hat Enterprise Linux 5 is installed"/><criteria operator="OR"><criterion test_ref="t:1" comment="curl is earlier than 0:1-2"/></criteria></criteria></definition></definitions><tests><r:rpminfo_test id="t:1"><r:object object_ref="o:1"/><r:state state_ref="s:1"/></r:rpminfo_test></tests><objects><r:rpminfo_object id="o:1"><r:name>curl</r:name></r:rpminfo_object></objects><states><r:rpminfo_state id="s:1"><r:arch>(aarch64|x86_64)</r:arch><r:evr operation="less than">0:1-2</r:evr></r:rpminfo_state></states></oval_definitions>"#,
+    r#"<?xml version="1.0"?><updates><update type="security"><id>ALAS2NGINX1-2024-1</id><severity>low</severity><references><reference id="CVE-2024-1001"/></references><pkglist><collection short="x"><package name="nginx" epoch="1" version="1.2" release="3" arch="x86_64"/></collection></pkglist></update></updates>"#,
+    r#"{"@context": "https://openvex.dev/ns", "statements": [{"vulnerability": {"name": "CVE-2024-1001"}, "products": [{"@id": "pkg:deb/ubuntu/a@1%2Besm1?arch=source&distro=esm-apps/bionic"}], "status": "fixed"}]}"#,
+    r#"[{"cve_id": "CVE-2025-9086", "pkg": "curl", "cve_score": 7.5, "res_ver": "8.16.0-1.ph4", "status": "Fixed"}]"#,
+    r#"[{"name": "AVG-1", "packages": ["a"], "status": "Fixed", "affected": "1-1", "fixed": "1-2", "issues": ["CVE-2016-6352"]}]"#,
     "suite\tsource\tcve\tfixed_version\tadvisory\tdate\nbullseye\tcurl\tCVE-2024-1000\t1-2\tDSA-1-1\t2024-01-02\n",
     r#"{"id": "DSA-9-1", "date": "2026-08-20", "title": "x", "cves": ["CVE-2026-0001"], "cvss4": {"CVE-2026-0001": 9.4}, "fixes": [{"suite": "trixie", "source": "a", "fixed": "1.9-2"}]}"#,
     "CVE-2023-XXXX [x]\n\t- curl 7.88.1-7 (low; bug #12)\n\t[buster] - curl <no-dsa> (Minor)\n\tNOTE: x\n",

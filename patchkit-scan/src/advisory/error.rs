@@ -58,6 +58,12 @@ impl AdvisoryError {
         self
     }
 
+    /// The same, within the named input: an archive's.
+    pub(super) fn within(mut self, input: &str) -> Self {
+        self.input = if self.input.is_empty() { input.into() } else { format!("{input}: {}", self.input) };
+        self
+    }
+
     /// What is wrong.
     #[must_use]
     pub fn kind(&self) -> &AdvisoryErrorKind {

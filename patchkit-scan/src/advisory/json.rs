@@ -1,47 +1,21 @@
 //! Reading long JSON in bounded memory, and telling documents apart by their keys.
 
 use std::{
-    cell::Cell,
-    io::{self, BufReader, Read},
-    rc::Rc,
+    fmt,
+    io::{BufReader, Read},
 };
 
-use serde::de::{DeserializeOwned, DeserializeSeed};
+use serde::{
+    Deserializer,
+    de::{DeserializeOwned, DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
+use serde_json::{Map, Value};
 
-use super::{AdvisoryError, AdvisoryErrorKind, Format, input::MAX_RECORD};
-
-/// How many more bytes the current record may have.
-#[derive(Clone, Debug)]
-pub(super) struct Budget(Rc<Cell<u64>>);
-
-impl Budget {
-    fn new() -> Self {
-        Self(Rc::new(Cell::new(MAX_RECORD)))
-    }
-
-    /// A record is done, the next one may begin.
-    pub(super) fn renew(&self) {
-        self.0.set(MAX_RECORD);
-    }
-}
-
-struct Metered<R> {
-    input: R,
-    budget: Budget,
-}
-
-impl<R: Read> Read for Metered<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = self.budget.0.get();
-        if left == 0 {
-            return Err(io::Error::other("the record is too long"));
-        }
-        let room = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
-        let read = self.input.read(&mut buffer[..room])?;
-        self.budget.0.set(left - read as u64);
-        Ok(read)
-    }
-}
+use super::{
+    AdvisoryError, AdvisoryErrorKind, Format,
+    budget::{Budget, Metered},
+    input::MAX_RECORD,
+};
 
 /// Reads a stream of JSON documents, with or without line feeds between them.
 pub(super) fn documents<T: DeserializeOwned>(
@@ -49,7 +23,7 @@ pub(super) fn documents<T: DeserializeOwned>(
     mut each: impl FnMut(usize, T) -> Result<(), AdvisoryError>,
 ) -> Result<(), AdvisoryError> {
     let budget = Budget::new();
-    let input = Metered { input, budget: budget.clone() };
+    let input = Metered::new(input, budget.clone());
     let documents = serde_json::Deserializer::from_reader(BufReader::with_capacity(1 << 16, input)).into_iter::<T>();
     for (n, document) in documents.enumerate() {
         each(n + 1, document.map_err(|error| explain(error, &budget))?)?;
@@ -64,15 +38,79 @@ where
     S: for<'de> DeserializeSeed<'de, Value = ()>,
 {
     let budget = Budget::new();
-    let input = Metered { input, budget: budget.clone() };
+    let input = Metered::new(input, budget.clone());
     let mut reader = serde_json::Deserializer::from_reader(BufReader::with_capacity(1 << 16, input));
     let read = seed(budget.clone()).deserialize(&mut reader);
     read.and_then(|()| reader.end()).map_err(|error| explain(error, &budget))
 }
 
+/// Reads one long array of records piece by piece: the document itself, or what stands in it under a key. The other
+/// keys, as far as they come before it, are given along; they are small.
+pub(super) fn elements<T: DeserializeOwned>(
+    input: impl Read,
+    key: &str,
+    mut each: impl FnMut(&Map<String, Value>, T) -> Result<(), String>,
+) -> Result<(), AdvisoryError> {
+    document(input, |budget| Elements { key, each: &mut each, budget, header: Map::new() })
+}
+
+/// What is done with a record; it may say what is wrong with it.
+type Each<'a, T> = &'a mut dyn FnMut(&Map<String, Value>, T) -> Result<(), String>;
+
+struct Elements<'a, T> {
+    key: &'a str,
+    each: Each<'a, T>,
+    budget: Budget,
+    header: Map<String, Value>,
+}
+
+impl<'de, T: DeserializeOwned> DeserializeSeed<'de> for Elements<'_, T> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<(), D::Error> {
+        reader.deserialize_any(self)
+    }
+}
+
+impl<'de, T: DeserializeOwned> Visitor<'de> for Elements<'_, T> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "an array of records, or an object with one under {:?}", self.key)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+        while let Some(key) = map.next_key::<String>()? {
+            if key == self.key {
+                let header = std::mem::take(&mut self.header);
+                let (key, each, budget) = (self.key, &mut *self.each, self.budget.clone());
+                map.next_value_seed(Elements { key, each, budget, header })?;
+            } else {
+                let value = map.next_value()?;
+                self.header.insert(key, value);
+            }
+            self.budget.renew();
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut records: A) -> Result<(), A::Error> {
+        while let Some(record) = records.next_element()? {
+            (self.each)(&self.header, record).map_err(A::Error::custom)?;
+            self.budget.renew();
+        }
+        Ok(())
+    }
+}
+
+/// Reads documents of any kind, only to see that they are JSON.
+pub(super) fn check(input: impl Read) -> Result<(), AdvisoryError> {
+    documents(input, |_, _: IgnoredAny| Ok(()))
+}
+
 fn explain(error: serde_json::Error, budget: &Budget) -> AdvisoryError {
     let line = Some(error.line()).filter(|line| *line > 0);
-    let kind = match budget.0.get() {
+    let kind = match budget.left() {
         0 => AdvisoryErrorKind::TooLong(MAX_RECORD),
         _ if error.is_io() => AdvisoryErrorKind::Io(error.into()),
         _ => AdvisoryErrorKind::Json(error),
@@ -83,23 +121,59 @@ fn explain(error: serde_json::Error, budget: &Budget) -> AdvisoryError {
 /// The format of a document whose start is given, if its keys tell.
 pub(super) fn format(start: &[u8]) -> Option<Format> {
     let keys = keys(start);
-    let has = |name: &str| keys.iter().any(|key| key.depth == 1 && key.name == name.as_bytes());
+    let at = |depth: usize, name: &str| keys.iter().any(|key| key.depth == depth && key.name == name.as_bytes());
+    let has = |name: &str| at(1, name);
+    let vex = |key: &Key<'_>| {
+        key.depth <= 2 && key.name == b"@context" && find(key.rest, b"openvex").is_some_and(|at| at < 64)
+    };
+    if start.starts_with(b"[") {
+        return match () {
+            () if at(2, "cve_id") && at(2, "res_ver") => Some(Format::PhotonCves),
+            () if at(2, "issues") && at(2, "packages") && at(2, "affected") => Some(Format::ArchTracker),
+            () => None,
+        };
+    }
     if has("cves") && has("fixes") {
         return Some(Format::DebianBulletins);
     }
-    let id = |key: &Key<'_>| key.depth == 1 && key.name == b"id" && key.value == b'"';
-    if has("affected") || has("modified") || has("schema_version") || keys.iter().any(id) {
+    if has("document") && at(2, "tracking") {
+        return Some(Format::Csaf);
+    }
+    if keys.iter().any(vex) {
+        return Some(Format::OpenVex);
+    }
+    if has("vulnerabilities") && (has("catalogVersion") || at(3, "cveID")) {
+        return Some(Format::Kev);
+    }
+    if has("packages") && (has("apkurl") || has("distroversion") || at(4, "secfixes")) {
+        return Some(Format::Secdb);
+    }
+    let id = keys.iter().any(|key| key.depth == 1 && key.name == b"id" && key.value() == Some(b'"'));
+    let more = ["modified", "affected", "schema_version", "details", "summary", "aliases"];
+    if id && more.iter().any(|key| has(key)) || has("schema_version") && has("affected") {
         return Some(Format::Osv);
     }
     let issue = |key: &Key<'_>| key.depth == 2 && (key.name.starts_with(b"CVE-") || key.name.starts_with(b"TEMP-"));
-    keys.iter().any(issue).then_some(Format::DebianTracker)
+    (keys.iter().any(issue) && at(3, "releases")).then_some(Format::DebianTracker)
 }
 
-/// A key of an object: how deep it stands, and the first byte of its value.
+/// Where one text starts in another.
+fn find(text: &[u8], part: &[u8]) -> Option<usize> {
+    memchr::memmem::find(text, part)
+}
+
+/// A key of an object: how deep it stands, and the bytes from its value on.
 struct Key<'a> {
     name: &'a [u8],
     depth: usize,
-    value: u8,
+    rest: &'a [u8],
+}
+
+impl Key<'_> {
+    /// The first byte of the value.
+    fn value(&self) -> Option<u8> {
+        self.rest.first().copied()
+    }
 }
 
 /// The keys of the first document, as far as the bytes go.
@@ -115,8 +189,8 @@ fn keys(bytes: &[u8]) -> Vec<Key<'_>> {
             b'"' => {
                 let end = string_end(bytes, at);
                 let rest = bytes.get(end + 1..).unwrap_or_default().trim_ascii_start();
-                if let Some(value) = rest.strip_prefix(b":").and_then(|value| value.trim_ascii_start().first()) {
-                    found.push(Key { name: &bytes[at..end], depth, value: *value });
+                if let Some(value) = rest.strip_prefix(b":") {
+                    found.push(Key { name: &bytes[at..end], depth, rest: value.trim_ascii_start() });
                 }
                 at = end + 1;
             }
@@ -157,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_record_without_end_is_not_held() {
-        let endless = io::repeat(b'a');
+        let endless = std::io::repeat(b'a');
         let error = documents("\"".as_bytes().chain(endless), |_, _: Value| Ok(())).unwrap_err();
         assert!(matches!(error.kind(), AdvisoryErrorKind::TooLong(_)));
     }
@@ -165,7 +239,8 @@ mod tests {
     #[test]
     fn keys_inside_values_do_not_confuse() {
         assert_eq!(format(br#"{"details": "\"cves\": \"fixes\":", "id": "X"}"#), Some(Format::Osv));
-        assert_eq!(format(br#"{"id": {"CVE-2024-1": {}}}"#), Some(Format::DebianTracker));
+        assert_eq!(format(br#"{"id": {"CVE-2024-1": {"releases": {}}}}"#), Some(Format::DebianTracker));
+        assert_eq!(format(br#"{"id": {"CVE-2024-1": {"fixed_version": "0"}}}"#), None);
         assert_eq!(format(br#"{"a": {"cves": 1, "fixes": 2}}"#), None);
         assert_eq!(format(b"{\"unfinished"), None);
     }

@@ -4,15 +4,30 @@
 //! holding the whole input. [`AdvisoryStore`] collects them, joins what speaks of the same, and is what the
 //! [matcher](crate::matcher) asks.
 
+pub mod arch;
+mod archive;
+mod budget;
 pub mod changelog;
+pub mod csaf;
 pub mod debian;
 mod error;
+pub mod exploitation;
 pub mod input;
 mod json;
+pub mod openvex;
 pub mod osv;
+pub mod oval;
+pub mod photon;
+mod platform;
+mod rating;
+mod rpm;
+pub mod rustsec;
 mod scope;
+pub mod secdb;
 pub(crate) mod store;
 pub mod update;
+pub mod updateinfo;
+mod xml;
 
 use std::sync::Arc;
 
@@ -21,6 +36,7 @@ use patchkit_core::{AdvisoryId, CvssScore, Exploitation, PackageName, Severity};
 
 pub use error::{AdvisoryError, AdvisoryErrorKind};
 pub use input::{Format, read};
+pub use rating::severity_of_score;
 pub use scope::Scope;
 pub use store::{AdvisoryStore, Builder, Claim, SourceInfo};
 pub use update::Feeds;

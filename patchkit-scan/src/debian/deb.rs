@@ -4,7 +4,6 @@
 //! more memory than its decompressor.
 
 mod ar;
-mod compression;
 mod control;
 mod entry;
 mod tar;
@@ -12,7 +11,7 @@ mod tar;
 use std::collections::BTreeMap;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
-pub use compression::Compression;
+pub use crate::compression::Compression;
 pub use control::{ControlFile, MAX_CONTROL_LENGTH};
 pub use entry::{DataEntry, EntryKind, Xattr};
 

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::{BULLETINS, announcement_title, version};
 use crate::advisory::{
-    Advisory, AdvisoryError, AdvisoryErrorKind, End, Scope, Status, input::Lines, osv::severity_of_score,
+    Advisory, AdvisoryError, AdvisoryErrorKind, End, Scope, Status, input::Lines, rating::severity_of_score,
 };
 
 #[derive(Deserialize)]

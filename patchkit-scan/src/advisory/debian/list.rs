@@ -50,10 +50,13 @@ pub fn read(input: impl BufRead, sink: &mut dyn FnMut(Advisory)) -> Result<(), A
 
 /// Whether bytes start with a record of a list.
 pub(in crate::advisory) fn is_header(bytes: &[u8]) -> bool {
-    let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let line = String::from_utf8_lossy(line);
-    is_editors(&line) || Record::parse(line.trim_end()).is_ok()
+    let lines = bytes.split(|byte| *byte == b'\n').take(MAX_MARKS).map(String::from_utf8_lossy);
+    let mut records = lines.filter(|line| !line.trim_ascii().is_empty() && !is_editors(line));
+    records.next().is_some_and(|line| Record::parse(line.trim_end()).is_ok())
 }
+
+/// How many lines with marks of the editors may stand before the first record.
+const MAX_MARKS: usize = 64;
 
 /// Marks that the tracker's editors leave for each other.
 fn is_editors(line: &str) -> bool {

@@ -233,7 +233,7 @@ impl Graph {
 
 /// The qualitative scale of CVSS 3 and 4, which knows `none`.
 fn cvss_severity(tenths: u8) -> &'static str {
-    match crate::advisory::osv::severity_of_score(score(tenths)) {
+    match crate::advisory::severity_of_score(score(tenths)) {
         Severity::Critical => "critical",
         Severity::High => "high",
         Severity::Low => "low",
