@@ -24,9 +24,13 @@ use crate::cli;
 /// A client for archives, with a cache on disk.
 pub(crate) fn client(archive: &cli::Archive) -> Result<ArchiveClient> {
     let cache = Cache::open(archive.cache.clone().unwrap_or_else(default_cache))?;
-    let fetch = SchemeFetch::new(HttpFetch::new(&HttpOptions::default())?);
-    let client = ArchiveClient::new(Arc::new(fetch), cache);
+    let client = ArchiveClient::new(Arc::new(fetch()?), cache);
     Ok(client.with_mirrors(archive.mirror.clone()).accepting_expired(archive.allow_expired))
+}
+
+/// What reads addresses: files, and the network.
+pub(crate) fn fetch() -> Result<SchemeFetch<HttpFetch>> {
+    Ok(SchemeFetch::new(HttpFetch::new(&HttpOptions::default())?))
 }
 
 /// The patcher for a selection of findings.
@@ -77,17 +81,23 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 
 /// What was asked for, or what the environment of reproducible builds says.
 fn timestamp(archive: &cli::Archive) -> Result<Option<Timestamp>> {
-    let Some(epoch) = std::env::var_os("SOURCE_DATE_EPOCH").filter(|_| archive.timestamp.is_none()) else {
-        return Ok(archive.timestamp);
-    };
+    match archive.timestamp {
+        Some(time) => Ok(Some(time)),
+        None => source_date(),
+    }
+}
+
+/// What the environment of reproducible builds says.
+pub(crate) fn source_date() -> Result<Option<Timestamp>> {
+    let Some(epoch) = std::env::var_os("SOURCE_DATE_EPOCH") else { return Ok(None) };
     let seconds = epoch.to_str().and_then(|text| text.parse().ok());
     let time = seconds.and_then(|seconds| Timestamp::from_second(seconds).ok());
     let wrong = || Error::invalid(format!("{epoch:?} is no number of seconds")).on("SOURCE_DATE_EPOCH");
     time.ok_or_else(wrong).map(Some)
 }
 
-/// `$XDG_CACHE_HOME/patchkit`, or `~/.cache/patchkit`, or a folder for temporary files.
-/// Where downloads, and what was found in layers, are kept.
+/// Where downloads, advisories, and what was found in layers, are kept: `$XDG_CACHE_HOME/patchkit`, or
+/// `~/.cache/patchkit`, or a folder for temporary files.
 pub(crate) fn default_cache() -> PathBuf {
     let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let base = absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")));

@@ -1,12 +1,14 @@
 //! The words of the command line.
 
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf, str::FromStr};
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, error::ErrorKind};
 use jiff::Timestamp;
 use patchkit_core::{Platform, Severity};
 use patchkit_oci::ImageName;
-use patchkit_scan::debian::apt::client::Mirror;
+use patchkit_scan::{debian::apt::client::Mirror, report};
+
+use crate::command::db;
 
 /// What is under the list of commands in the help.
 const HELP: &str = "\
@@ -35,7 +37,19 @@ impl Cli {
             Command::Patch(patch) if patch.plan.is_none() => Some(&patch.selection),
             _ => None,
         };
-        if selection.is_some_and(|selection| selection.advisories.is_empty() && !selection.all) {
+        let only_scan = matches!(cli.global.format, Format::Openvex | Format::Sarif);
+        let fits = match &cli.command {
+            Command::Scan(_) => true,
+            Command::Inventory(_) => !only_scan,
+            _ => cli.global.format.of_reports().is_none(),
+        };
+        if !fits {
+            Self::command().error(ErrorKind::ArgumentConflict, "the command has no result in this format").exit();
+        }
+        let nothing = |claims: &Claims| {
+            claims.advisories.is_empty() && claims.report.is_empty() && !db::default_database(None).exists()
+        };
+        if selection.is_some_and(|selection| nothing(&selection.claims) && !selection.all) {
             let message = "which findings? Name advisories with --advisories PATH, or take every upgrade with --all";
             Self::command().error(ErrorKind::MissingRequiredArgument, message).exit();
         }
@@ -49,7 +63,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_enum, default_value_t = Format::Table, value_name = "FORMAT")]
     pub(crate) format: Format,
     /// Write the result to a file instead of standard output
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, short, global = true, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
     /// Say nothing on standard error but errors
     #[arg(long, short, global = true)]
@@ -68,6 +82,33 @@ pub(crate) enum Format {
     Table,
     /// For programs: stable, on standard output alone
     Json,
+    /// CycloneDX 1.6 (inventory, scan)
+    Cyclonedx,
+    /// OpenVEX 0.2.0 (scan)
+    Openvex,
+    /// SARIF 2.1.0 (scan)
+    Sarif,
+    /// SPDX 2.3 (inventory, scan)
+    Spdx,
+    /// SPDX 3.0 (inventory, scan)
+    Spdx3,
+    /// What tools that read Trivy's reports understand (inventory, scan)
+    Trivy,
+}
+
+impl Format {
+    /// The format of reports that it is, where it is one of others.
+    pub(crate) fn of_reports(self) -> Option<report::Format> {
+        Some(match self {
+            Self::Cyclonedx => report::Format::CycloneDx,
+            Self::Openvex => report::Format::OpenVex,
+            Self::Sarif => report::Format::Sarif,
+            Self::Spdx => report::Format::Spdx,
+            Self::Spdx3 => report::Format::Spdx3,
+            Self::Trivy => report::Format::Trivy,
+            Self::Json | Self::Table => return None,
+        })
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -84,6 +125,9 @@ pub(crate) enum Command {
     Patch(Patch),
     /// Compare two images: layers, files, configuration
     Diff(Diff),
+    /// Compile, update or describe the advisory database
+    #[command(subcommand)]
+    Db(Db),
     /// Run a whole pipeline from a file; run it again to resume
     Run(Run),
     /// Check or show the record of runs
@@ -136,19 +180,81 @@ pub(crate) struct Platforms {
     pub(crate) platform: Vec<Platform>,
 }
 
-#[derive(Args, Clone, Debug)]
-pub(crate) struct Advisories {
-    /// Files or folders with advisories: Debian's tracker or lists, OSV
-    #[arg(long, value_name = "PATH", num_args = 1.., required = true)]
+/// What says which packages are vulnerable.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Claims {
+    /// Advisories: a compiled database, or files and folders in any known format [default: what `db update` keeps]
+    #[arg(long, value_name = "PATH", num_args = 1..)]
     pub(crate) advisories: Vec<PathBuf>,
+    /// Reports of other scanners about the image: Trivy, Grype, CycloneDX, SPDX, SARIF
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub(crate) report: Vec<PathBuf>,
+    /// Of several scanners and reports, how many must have a finding: any, all, or a number [default: any]
+    #[arg(long, value_name = "HOW-MANY")]
+    pub(crate) agreement: Option<Agreement>,
+    /// VEX documents, whose statements suppress findings: OpenVEX, CSAF, CycloneDX
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub(crate) vex: Vec<PathBuf>,
+    /// Rules by which findings do not count: each with owner, reason and expiry, in YAML
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub(crate) ignore: Vec<PathBuf>,
+}
+
+/// How many of several scanners must have a finding.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Agreement {
+    All,
+    Any,
+    AtLeast(usize),
+}
+
+impl FromStr for Agreement {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match (text, text.parse()) {
+            ("all", _) => Ok(Self::All),
+            ("any", _) => Ok(Self::Any),
+            (_, Ok(number)) if number > 0 => Ok(Self::AtLeast(number)),
+            _ => Err("expected any, all, or a number from 1".into()),
+        }
+    }
+}
+
+/// What is scanned.
+#[derive(Clone, Debug)]
+pub(crate) enum Subject {
+    Image(ImageName),
+    Sbom(PathBuf),
+}
+
+impl FromStr for Subject {
+    type Err = <ImageName as FromStr>::Err;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.strip_prefix("sbom:") {
+            Some(file) => Ok(Self::Sbom(file.into())),
+            None => text.parse().map(Self::Image),
+        }
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Image(name) => name.fmt(f),
+            Self::Sbom(file) => write!(f, "sbom:{}", file.display()),
+        }
+    }
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct Scan {
-    /// The image
-    pub(crate) image: ImageName,
+    /// The image; or a bill of materials (CycloneDX, SPDX, syft's), as sbom:FILE
+    #[arg(value_name = "IMAGE")]
+    pub(crate) subject: Subject,
     #[command(flatten)]
-    pub(crate) advisories: Advisories,
+    pub(crate) claims: Claims,
     #[command(flatten)]
     pub(crate) platforms: Platforms,
     #[command(flatten)]
@@ -161,9 +267,8 @@ pub(crate) struct Scan {
 /// What to patch, and from where.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Selection {
-    /// Files or folders with advisories: Debian's tracker or lists, OSV; needed without --all
-    #[arg(long, value_name = "PATH", num_args = 1..)]
-    pub(crate) advisories: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) claims: Claims,
     /// Fix only these: CVE or advisory ids, or package names
     #[arg(long, value_name = "CVE-or-PACKAGE", num_args = 1..)]
     pub(crate) only: Vec<String>,
@@ -215,7 +320,7 @@ pub(crate) struct Patch {
     #[arg(long, value_name = "IMAGE")]
     pub(crate) to: ImageName,
     /// Apply this plan, as `plan --format json` wrote it, instead of making one
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["all", "only", "advisories"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["all", "only", "advisories", "report", "vex", "ignore"])]
     pub(crate) plan: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) selection: Selection,
@@ -237,6 +342,30 @@ pub(crate) struct Diff {
 pub(crate) struct Run {
     /// The pipeline, in YAML
     pub(crate) pipeline: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Db {
+    /// Compile advisories into one file
+    Build {
+        /// Files or folders with advisories, in any known format
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<PathBuf>,
+    },
+    /// Ask all feeds for what is new, and compile the database again
+    Update {
+        /// A file that names the feeds, in YAML [default: $XDG_CONFIG_HOME/patchkit/feeds.yaml]
+        #[arg(long, value_name = "FILE")]
+        feeds: Option<PathBuf>,
+        /// Where feeds are kept [default: $XDG_CACHE_HOME/patchkit]
+        #[arg(long, value_name = "DIR")]
+        cache: Option<PathBuf>,
+    },
+    /// Check a database, and say what is in it and how old each source is
+    Info {
+        /// The database [default: what `db update` keeps]
+        file: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -7,6 +7,7 @@ mod looking;
 mod output;
 mod place;
 mod present;
+mod scanning;
 
 use std::{io::Write, process::ExitCode};
 

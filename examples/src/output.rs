@@ -9,17 +9,43 @@ use std::{
 
 use comfy_table::{ContentArrangement, Table, presets::UTF8_FULL_CONDENSED};
 use indicatif::{ProgressBar, ProgressStyle};
-use patchkit_core::{Error, Result};
+use jiff::Timestamp;
+use patchkit_core::{Error, Result, ScanReport};
+use patchkit_scan::report::{self, WriteOptions};
 use serde::Serialize;
 
-use crate::cli::{Format, Global};
+use crate::{
+    archive,
+    cli::{Format, Global},
+};
 
 /// Prints a result the way it was asked for: as JSON, or as the text that `table` makes.
 pub(crate) fn print(global: &Global, value: &impl Serialize, table: impl FnOnce() -> String) -> Result<()> {
-    let mut text = match global.format {
-        Format::Json => serde_json::to_string_pretty(value).expect("a result has only string keys"),
-        Format::Table => table(),
-    };
+    put(
+        global,
+        match global.format {
+            Format::Table => table(),
+            // Other formats are refused before, where a command has none.
+            _ => serde_json::to_string_pretty(value).expect("a result has only string keys"),
+        },
+    )
+}
+
+/// Prints reports the way it was asked for: in the format of another tool too. Such documents bear the time that the
+/// environment of reproducible builds says, or the one given: of the image.
+pub(crate) fn print_reports(
+    global: &Global,
+    reports: &[ScanReport],
+    time: Option<Timestamp>,
+    name: &str,
+    table: impl FnOnce() -> String,
+) -> Result<()> {
+    let Some(format) = global.format.of_reports() else { return print(global, &reports, table) };
+    let time = archive::source_date()?.or(time).unwrap_or(Timestamp::UNIX_EPOCH);
+    put(global, report::write(format, reports, &WriteOptions::new(time).with_name(name))?)
+}
+
+fn put(global: &Global, mut text: String) -> Result<()> {
     if !text.ends_with('\n') {
         text.push('\n');
     }

@@ -1,7 +1,8 @@
-use patchkit_core::{BaseLayers, Context, Digest, Distribution, Package, Platform, Result};
+use patchkit_core::{BaseLayers, Context, Digest, Distribution, Package, Platform, Result, ScanReport};
 use patchkit_scan::Inventory;
 use serde::Serialize;
 
+use super::scan;
 use crate::{
     cli::{self, Global},
     looking,
@@ -24,8 +25,9 @@ struct Installed {
 pub(crate) async fn run(args: &cli::Inventory, global: &Global, cx: &Context) -> Result<()> {
     let target = place::target(&args.image, global, cx).await?;
     let options = looking::options(&args.looking, global, cx).await?;
+    let images = place::chosen(&target, &args.platforms)?;
     let mut all = Vec::new();
-    for image in place::chosen(&target, &args.platforms)? {
+    for image in &images {
         let name = format!("read {}", image.platform());
         let found = Progress::of(global).step(&name, Inventory::with(image, &options, cx)).await?;
         all.push(Installed {
@@ -37,7 +39,18 @@ pub(crate) async fn run(args: &cli::Inventory, global: &Global, cx: &Context) ->
             warnings: found.warnings,
         });
     }
+    if global.format.of_reports().is_some() {
+        let reports: Vec<_> = all.into_iter().map(report).collect();
+        return output::print_reports(global, &reports, scan::created(&images), &args.image.to_string(), String::new);
+    }
     output::print(global, &all, || all.iter().map(table).collect::<Vec<_>>().join("\n"))
+}
+
+/// A report that judges nothing.
+fn report(installed: Installed) -> ScanReport {
+    let Installed { image, platform, distribution, packages, base, warnings } = installed;
+    let (findings, suppressed) = (Vec::new(), Vec::new());
+    ScanReport { subject: image, platform, distribution, packages, findings, suppressed, base, warnings }
 }
 
 fn table(installed: &Installed) -> String {

@@ -1,5 +1,6 @@
 //! One file a command.
 
+pub(crate) mod db;
 mod demo;
 mod diff;
 mod inventory;
@@ -21,6 +22,7 @@ use crate::{
 pub(crate) async fn run(Cli { command, global }: Cli) -> Result<Ended, Stop> {
     let cx = place::context();
     match command {
+        Command::Db(args) => db::run(&args, &global, &cx).await?,
         Command::Demo(args) => demo::run(args, &global, &cx).await?,
         Command::Diff(args) => diff::run(&args, &global, &cx).await?,
         Command::Inventory(args) => inventory::run(&args, &global, &cx).await?,

@@ -36,7 +36,7 @@ pub(crate) async fn run(args: &cli::Patch, global: &Global, cx: &Context) -> Res
     let progress = Progress::of(global);
     let target = place::target(&args.image, global, cx).await?;
     let patcher = archive::patcher(&args.selection)?;
-    let plans = plans(args, &target, &patcher, progress, cx).await?;
+    let plans = plans(args, &target, &patcher, global, cx).await?;
     if plans.values().all(Plan::is_empty) {
         let left: usize = plans.values().map(|plan| plan.unfixable.len()).sum();
         return Err(Stop::NothingToDo(Reason::yes(format!("no package would change; {left} findings are left"))));
@@ -72,14 +72,15 @@ async fn plans(
     args: &cli::Patch,
     target: &Target,
     patcher: &dyn Patcher,
-    progress: Progress,
+    global: &Global,
     cx: &Context,
 ) -> Result<BTreeMap<Digest, Plan>> {
+    let progress = Progress::of(global);
     let chosen = place::chosen(target, &args.platforms)?;
     if let Some(path) = &args.plan {
         return given(path, &chosen);
     }
-    let scanner = plan::scanner(&args.selection, progress).await?;
+    let scanner = plan::scanner(&args.selection, global, cx).await?;
     let mut plans = BTreeMap::new();
     for image in chosen {
         plans.insert(*image.digest(), plan::one(image, &scanner, patcher, progress, cx).await?.1);

@@ -80,7 +80,7 @@ pub(crate) async fn run(args: &cli::Run, global: &Global, cx: &Context) -> Resul
     let description = read(&args.pipeline)?;
     let target = place::target(&description.image, global, cx).await?;
     let selection = description.packages.selection(&description.advisories)?;
-    let scanner = plan::scanner(&selection, progress).await?;
+    let scanner = plan::scanner(&selection, global, cx).await?;
     let created = target.images().images().iter().filter_map(|image| image.config().created()?.parse().ok()).max();
     let signed = Pipeline::new()
         .scan(scanner.clone())
@@ -144,7 +144,8 @@ impl Packages {
             allow_expired: self.allow_expired,
             timestamp: self.timestamp,
         };
-        Ok(cli::Selection { advisories: advisories.to_vec(), only: self.only.clone(), all: self.all, archive })
+        let claims = cli::Claims { advisories: advisories.to_vec(), ..cli::Claims::default() };
+        Ok(cli::Selection { claims, only: self.only.clone(), all: self.all, archive })
     }
 }
 

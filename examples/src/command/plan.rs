@@ -1,17 +1,18 @@
-use patchkit_core::{Context, Image, Patcher, Plan, Result, ScanReport, Scanner};
-use patchkit_scan::{AdvisoryScanner, AdvisoryStore};
+use std::sync::Arc;
 
-use super::scan;
+use patchkit_core::{Context, Image, Patcher, Plan, Result, ScanReport, Scanner};
+
 use crate::{
     archive,
-    cli::{self, Global},
+    cli::{self, Global, Looking},
+    looking,
     output::{self, Progress},
-    place,
+    place, scanning,
 };
 
 pub(crate) async fn run(args: &cli::Plan, global: &Global, cx: &Context) -> Result<()> {
     let progress = Progress::of(global);
-    let scanner = scanner(&args.selection, progress).await?;
+    let scanner = scanner(&args.selection, global, cx).await?;
     let patcher = archive::patcher(&args.selection)?;
     let target = place::target(&args.image, global, cx).await?;
     let mut plans = Vec::new();
@@ -21,12 +22,11 @@ pub(crate) async fn run(args: &cli::Plan, global: &Global, cx: &Context) -> Resu
     output::print(global, &plans, || plans.iter().map(table).collect::<Vec<_>>().join("\n"))
 }
 
-/// A scanner over the advisories that were named; with `--all` there may be none.
-pub(crate) async fn scanner(selection: &cli::Selection, progress: Progress) -> Result<AdvisoryScanner> {
-    match selection.advisories.is_empty() {
-        true => Ok(AdvisoryScanner::new(AdvisoryStore::builder().build())),
-        false => scan::scanner(&selection.advisories, progress).await,
-    }
+/// A scanner over what was named; with `--all` there may be no advisories.
+pub(crate) async fn scanner(selection: &cli::Selection, global: &Global, cx: &Context) -> Result<Arc<dyn Scanner>> {
+    let looking = Looking { cache: selection.archive.cache.clone(), ..Looking::default() };
+    let known = scanning::knowledge(&selection.claims, Progress::of(global)).await?;
+    scanning::scanner(&selection.claims, known, looking::options(&looking, global, cx).await?)
 }
 
 /// Scans one image and plans what to change in it.
