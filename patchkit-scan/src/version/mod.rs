@@ -118,11 +118,11 @@ impl Scheme {
         }
     }
 
-    /// The scheme of the versions in package URLs of a type: `npm`.
+    /// The scheme of a name, or of the versions in package URLs of a type: `cargo`, `swift`.
     #[must_use]
     pub fn of_purl_type(kind: &str) -> Option<Self> {
         match kind {
-            "semver" => None,
+            "cocoapods" => Some(Self::Gem),
             "bitnami" | "conan" | "conda" => Some(Self::Generic),
             "github" | "swift" => Some(Self::Semver),
             kind => kind.parse().ok(),
