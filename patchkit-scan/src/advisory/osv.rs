@@ -349,7 +349,7 @@ mod tests {
             ("Debian:6.0", "debian 6", true),
             ("Alpine:v3.20", "alpine 3.20", true),
             ("Ubuntu:22.04:LTS", "ubuntu 22.04", true),
-            ("Red Hat:enterprise_linux:9::baseos", "rhel enterprise_linux:9::baseos", true),
+            ("Red Hat:enterprise_linux:9::baseos", "rhel 9", true),
             ("crates.io", "crates.io", false),
         ] {
             let (scope, is_distribution) = scope(ecosystem);
