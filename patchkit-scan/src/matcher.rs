@@ -10,19 +10,16 @@
 //! A programming language's package is judged by its ecosystem's advisories, by name and version. Where its files
 //! belong to a distribution's package, that one is judged in its place.
 
+mod inquiry;
+mod scopes;
 mod state;
 mod subject;
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use patchkit_core::{CvssScore, Distribution, Finding, FixState, Package, Presence, Purl, Result, Severity};
+use patchkit_core::{Distribution, Finding, Package, Result};
 use serde::Serialize;
 
-use self::subject::Subject;
-use crate::{
-    advisory::{AdvisoryStore, Claim, Scope},
-    version::Parsed,
-};
+use self::{inquiry::Inquiry, scopes::Scopes};
+use crate::advisory::AdvisoryStore;
 
 /// Whether findings are reported that say that a package is not affected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -74,178 +71,15 @@ impl<'a> Matcher<'a> {
     /// As [`AdvisoryStore::claims`]: where the advisories cannot be read.
     pub fn judge(&self, distribution: Option<&Distribution>, packages: &[Package]) -> Result<Matches> {
         let mut scopes = Scopes::new(self.advisories, distribution);
-        let (mut findings, mut unread) = (Vec::new(), Unread::default());
+        let mut inquiry = Inquiry::new(self.advisories, self.unaffected);
         for package in packages.iter().filter(|package| package.owner.is_none()) {
             if let Some(scope) = scopes.of(package) {
-                self.judge_one(&scope, package, &mut findings, &mut unread)?;
+                inquiry.judge(&scope, package)?;
             }
         }
-        findings.sort_by(|a: &Finding, b: &Finding| (&a.id, &a.package).cmp(&(&b.id, &b.package)));
-        findings
-            .dedup_by(|later, first| (&later.id, &later.package) == (&first.id, &first.package) && join(first, later));
-        let warnings = scopes.warnings().into_iter().chain(unread.warnings()).collect();
+        let (findings, unread) = inquiry.finish();
+        let warnings = scopes.warnings().into_iter().chain(unread).collect();
         Ok(Matches { findings, warnings })
-    }
-
-    fn judge_one<'p>(
-        &self,
-        scope: &Scope,
-        package: &'p Package,
-        found: &mut Vec<Finding>,
-        unread: &mut Unread<'p>,
-    ) -> Result<()> {
-        let subjects = Subject::all(scope, package);
-        // What is said of the package itself counts more than what is said of its source.
-        let mut decided = BTreeSet::new();
-        for subject in &subjects {
-            let mut claims = self.advisories.claims(scope, &subject.name)?;
-            claims.retain(|claim| subject.is_meant_by(claim) && (decided.is_empty() || !decided.contains(&claim.id())));
-            for claim in &claims {
-                match subject.state(claim).map(|state| self.reported(state)) {
-                    Ok(Some(fix)) => found.push(self.finding(claim, package, fix)?),
-                    Ok(None) => {}
-                    Err(why) => unread.note(&package.purl, claim, why),
-                }
-            }
-            if subjects.len() > 1 {
-                decided.extend(claims.iter().map(Claim::id));
-            }
-        }
-        Ok(())
-    }
-
-    fn reported(&self, state: Option<FixState>) -> Option<FixState> {
-        state.filter(|state| *state != FixState::NotAffected || self.unaffected == Unaffected::Report)
-    }
-
-    fn finding(&self, claim: &Claim, package: &Package, fix: FixState) -> Result<Finding> {
-        let known = self.advisories.vulnerability(claim)?.unwrap_or_default();
-        let id = claim.id();
-        let names = known.aliases.iter().map(|name| name.parse().expect("it was an id before"));
-        let mut aliases: Vec<_> = claim.bulletins().chain(names).filter(|name| *name != id).collect();
-        aliases.sort();
-        aliases.dedup();
-        let severity = if claim.urgency() == Severity::Unknown { known.severity } else { claim.urgency() };
-        let finding = Finding::new(id, package.purl.clone(), severity, fix, claim.source());
-        Ok(Finding {
-            aliases,
-            cvss: newest_first(known.cvss),
-            exploitation: known.exploitation,
-            title: known.title.as_deref().map(Into::into),
-            ..finding
-        })
-    }
-}
-
-/// Adds to a finding what another claim says of the same vulnerability in the same package: that it is fixed outweighs
-/// that it is not, and of two fixes the higher counts. Always `true`.
-fn join(first: &mut Finding, other: &mut Finding) -> bool {
-    if weight(&other.fix).cmp(&weight(&first.fix)).is_gt() {
-        first.fix = other.fix.clone();
-    }
-    first.aliases.append(&mut other.aliases);
-    first.aliases.sort();
-    first.aliases.dedup();
-    first.severity = first.severity.max(other.severity);
-    true
-}
-
-fn weight(fix: &FixState) -> (u8, Option<Parsed>) {
-    match fix {
-        FixState::NotAffected => (0, None),
-        FixState::NotFixed => (1, None),
-        FixState::WillNotFix => (2, None),
-        FixState::Fixed(version) => (3, state::scheme(version).and_then(|scheme| scheme.parse(version.as_str()).ok())),
-    }
-}
-
-/// The scores by version of CVSS; a vector of version 2 does not name it.
-fn newest_first(scores: impl IntoIterator<Item = CvssScore>) -> Vec<CvssScore> {
-    fn version(score: &CvssScore) -> &str {
-        score.vector.strip_prefix("CVSS:").and_then(|rest| rest.split('/').next()).unwrap_or("2.0")
-    }
-    let mut scores: Vec<_> = scores.into_iter().collect();
-    scores.sort_by(|a, b| version(b).cmp(version(a)));
-    scores
-}
-
-/// The scopes of an image's packages, and how many packages are without advisories.
-struct Scopes<'a> {
-    advisories: &'a AdvisoryStore,
-    distribution: Option<Scope>,
-    languages: BTreeMap<String, (Scope, bool)>,
-    uncovered: BTreeSet<Scope>,
-    homeless: bool,
-}
-
-impl<'a> Scopes<'a> {
-    fn new(advisories: &'a AdvisoryStore, distribution: Option<&Distribution>) -> Self {
-        let distribution = distribution.map(Scope::of);
-        Self { advisories, distribution, languages: BTreeMap::new(), uncovered: BTreeSet::new(), homeless: false }
-    }
-
-    /// Where a package is judged; `None` where there is nothing to judge it by, which is remembered.
-    fn of(&mut self, package: &Package) -> Option<Scope> {
-        let kind = subject::purl_type(&package.purl);
-        let (scope, covered) = match subject::is_distribution_type(kind) {
-            true => {
-                self.homeless |= self.distribution.is_none();
-                let scope = self.distribution.clone()?;
-                let covered = self.advisories.covers(&scope);
-                (scope, covered)
-            }
-            false => self.language(kind),
-        };
-        if !covered && package.presence != Presence::Guessed {
-            self.uncovered.insert(scope.clone());
-        }
-        covered.then_some(scope)
-    }
-
-    fn language(&mut self, kind: &str) -> (Scope, bool) {
-        if let Some(known) = self.languages.get(kind) {
-            return known.clone();
-        }
-        let scope = Scope::of_purl_type(kind);
-        let covered = self.advisories.covers(&scope);
-        self.languages.insert(kind.into(), (scope.clone(), covered));
-        (scope, covered)
-    }
-
-    fn warnings(self) -> Vec<String> {
-        let homeless = self.homeless.then(|| "without a distribution, its packages cannot be judged".to_owned());
-        let uncovered =
-            self.uncovered.iter().map(|scope| format!("no advisories for {scope}: its packages were not judged"));
-        homeless.into_iter().chain(uncovered).collect()
-    }
-}
-
-/// How many claims a warning names.
-const NAMED: usize = 3;
-
-/// What could not be judged because a version cannot be read.
-#[derive(Default)]
-struct Unread<'p>(BTreeMap<&'p Purl, BTreeSet<String>>);
-
-impl<'p> Unread<'p> {
-    fn note(&mut self, package: &'p Purl, claim: &Claim, why: state::Unreadable) {
-        let what = match why {
-            state::Unreadable::Installed(why) => why,
-            state::Unreadable::Claim(why) => format!("{}: {why}", claim.id()),
-        };
-        self.0.entry(package).or_default().insert(what);
-    }
-
-    /// One warning for each package.
-    fn warnings(&self) -> impl Iterator<Item = String> {
-        self.0.iter().map(|(purl, whys)| {
-            let named: Vec<_> = whys.iter().take(NAMED).map(String::as_str).collect();
-            let more = match whys.len().saturating_sub(NAMED) {
-                0 => String::new(),
-                more => format!("; and {more} more"),
-            };
-            format!("{purl} was not judged by all advisories: {}{more}", named.join("; "))
-        })
     }
 }
 

@@ -1,10 +1,12 @@
 #![allow(clippy::unwrap_used)]
 
-use patchkit_core::{Epss, Exploitation, PurlParts, SourcePackage, Version};
+use patchkit_core::{
+    CvssScore, Epss, Exploitation, FixState, Presence, Purl, PurlParts, Severity, SourcePackage, Version,
+};
 
 use super::*;
 use crate::{
-    advisory::{Advisory, End, Range, Statement, Status},
+    advisory::{Advisory, End, Range, Scope, Statement, Status},
     os_release,
 };
 
