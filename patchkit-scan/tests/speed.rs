@@ -38,7 +38,7 @@ fn advisories_are_read_fast() {
     }
 }
 
-/// Packages that every advisory of Debian 12 is about, so that most are found: more than any image has.
+/// Packages that all have advisories, and each fourth many vulnerabilities: more than any image has.
 #[test]
 #[ignore = "a measurement"]
 fn a_thousand_packages_are_matched_fast() {
@@ -46,12 +46,12 @@ fn a_thousand_packages_are_matched_fast() {
     let text = std::fs::read_to_string(&path).unwrap();
     let rows = text.lines().map(|line| line.split('\t').collect::<Vec<_>>());
     let names: BTreeSet<_> = rows.filter(|row| row[0] == "bookworm").map(|row| row[1].to_owned()).collect();
-    let version = |name: &str| if name.len() % 2 == 0 { "0.1-1" } else { "99:1-1" };
-    let package = |name: &String| {
-        let purl = format!("pkg:deb/debian/{name}@1").parse().unwrap();
-        Package::new(purl, name.parse().unwrap(), Version::new("deb", version(name)).unwrap())
+    let package = |(n, name): (usize, &String)| {
+        let purl = format!("pkg:deb/debian/{name}-{n}@1").parse().unwrap();
+        let version = Version::new("deb", if n % 4 == 0 { "0.1-1" } else { "99:1-1" }).unwrap();
+        Package::new(purl, name.parse().unwrap(), version)
     };
-    let packages: Vec<_> = names.iter().cycle().take(1000).map(package).collect();
+    let packages: Vec<_> = names.iter().cycle().take(1000).enumerate().map(package).collect();
     let store = AdvisoryStore::open([&path]).unwrap();
     let debian = patchkit_scan::os_release::parse(b"ID=debian\nVERSION_ID=12\n").unwrap();
     let judge = || Matcher::new(&store).judge(Some(&debian), &packages).unwrap();

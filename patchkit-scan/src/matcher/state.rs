@@ -57,11 +57,18 @@ impl Installed {
         };
         let (mut fixed, mut state) = (None::<(Parsed, &str)>, None);
         for range in ranges.iter().filter(|range| is_meant(range)) {
-            if !self.is_in(range)? {
+            if !self.is_after_start(range)? {
                 continue;
             }
             match &range.end {
-                End::Fixed(version) => fixed = fixed.max(Some((self.bound(version)?, version))),
+                End::Fixed(end) => {
+                    let bound = self.bound(end)?;
+                    if self.version.against(&bound).is_lt() {
+                        fixed = fixed.max(Some((bound, end)));
+                    }
+                }
+                End::FixedElsewhere(end) if self.version.against(&self.bound(end)?).is_ge() => {}
+                End::Last(end) if self.version.against(&self.bound(end)?).is_gt() => {}
                 End::WillNotFix => state = Some(FixState::WillNotFix),
                 End::FixedElsewhere(_) | End::Last(_) | End::NotFixed => state = state.or(Some(FixState::NotFixed)),
             }
@@ -71,17 +78,9 @@ impl Installed {
         Ok(Some(FixState::Fixed(fixed)))
     }
 
-    fn is_in(&self, range: &Range) -> Result<bool, Unreadable> {
-        if let Some(from) = &range.from
-            && self.version.against(&self.bound(from)?).is_lt()
-        {
-            return Ok(false);
-        }
-        Ok(match &range.end {
-            End::Fixed(end) | End::FixedElsewhere(end) => self.version.against(&self.bound(end)?).is_lt(),
-            End::Last(end) => self.version.against(&self.bound(end)?).is_le(),
-            End::NotFixed | End::WillNotFix => true,
-        })
+    fn is_after_start(&self, range: &Range) -> Result<bool, Unreadable> {
+        let Some(from) = &range.from else { return Ok(true) };
+        Ok(self.version.against(&self.bound(from)?).is_ge())
     }
 
     fn bound(&self, text: &str) -> Result<Parsed, Unreadable> {
