@@ -6,13 +6,14 @@
 mod scan_support;
 
 use std::{
+    collections::BTreeSet,
     path::PathBuf,
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
-use patchkit_core::Context;
-use patchkit_scan::{AdvisoryStore, Inventory};
+use patchkit_core::{Context, Package, Version};
+use patchkit_scan::{AdvisoryStore, Inventory, matcher::Matcher};
 use scan_support::{layout_image, shared_data};
 
 /// The shortest of several runs.
@@ -35,6 +36,27 @@ fn advisories_are_read_fast() {
         let claims = AdvisoryStore::open([&path]).unwrap().len();
         println!("{file}: read {parse:.1?}, read and indexed {store:.1?}, {claims} claims");
     }
+}
+
+/// Packages that all have advisories, and each fourth many vulnerabilities: more than any image has.
+#[test]
+#[ignore = "a measurement"]
+fn a_thousand_packages_are_matched_fast() {
+    let Some(path) = shared_data("advisories/debian/fixes.tsv") else { return };
+    let text = std::fs::read_to_string(&path).unwrap();
+    let rows = text.lines().map(|line| line.split('\t').collect::<Vec<_>>());
+    let names: BTreeSet<_> = rows.filter(|row| row[0] == "bookworm").map(|row| row[1].to_owned()).collect();
+    let package = |(n, name): (usize, &String)| {
+        let purl = format!("pkg:deb/debian/{name}-{n}@1").parse().unwrap();
+        let version = Version::new("deb", if n % 4 == 0 { "0.1-1" } else { "99:1-1" }).unwrap();
+        Package::new(purl, name.parse().unwrap(), version)
+    };
+    let packages: Vec<_> = names.iter().cycle().take(1000).enumerate().map(package).collect();
+    let store = AdvisoryStore::open([&path]).unwrap();
+    let debian = patchkit_scan::os_release::parse(b"ID=debian\nVERSION_ID=12\n").unwrap();
+    let judge = || Matcher::new(&store).judge(Some(&debian), &packages).unwrap();
+    let time = best(|| drop(judge()));
+    println!("{} packages of {} names, {} findings: {time:.1?}", packages.len(), names.len(), judge().findings.len());
 }
 
 /// The two sides take turns, so that a machine that is busy slows both.

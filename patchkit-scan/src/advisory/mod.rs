@@ -29,7 +29,7 @@ pub mod update;
 pub mod updateinfo;
 mod xml;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use jiff::civil::Date;
 use patchkit_core::{AdvisoryId, CvssScore, Exploitation, PackageName, Severity};
@@ -77,9 +77,14 @@ pub struct Advisory {
 }
 
 impl Advisory {
-    /// An advisory that says nothing more.
+    /// An advisory that says nothing more. The package gets the name that its ecosystem holds for
+    /// [normal](Scope::package_name).
     #[must_use]
     pub fn new(id: AdvisoryId, scope: Scope, package: PackageName, status: Status, source: &str) -> Self {
+        let package = match scope.package_name(package.as_str()) {
+            Cow::Borrowed(_) => package,
+            Cow::Owned(normal) => normal.parse().unwrap_or(package),
+        };
         Self {
             id,
             aliases: Vec::new(),
@@ -186,7 +191,7 @@ impl Status {
 
 impl End {
     /// The version it names.
-    fn version(&self) -> Option<&Arc<str>> {
+    pub(crate) fn version(&self) -> Option<&Arc<str>> {
         match self {
             Self::Fixed(version) | Self::FixedElsewhere(version) | Self::Last(version) => Some(version),
             Self::NotFixed | Self::WillNotFix => None,

@@ -144,7 +144,7 @@ mod tests {
     use crate::version::{Scheme, tests::shared_data};
 
     fn follows_the_grammar(text: &str) -> bool {
-        !Tokens::new(text).any(|token| token == Token::Invalid)
+        token::is_number(text) && !Tokens::new(text).any(|token| token == Token::Invalid)
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Source: composer/semver, which writes a version out to four numbers and a stability, and PHP's `version_compare`,
 //! which then compares it. What Composer would refuse is compared as PHP does. A branch (`dev-main`) is older than every
-//! number, and no branch is newer than another.
+//! number, and all branches are equal.
 
 use std::cmp::Ordering;
 
@@ -28,6 +28,7 @@ impl ComposerVersion {
         let version = version.split_once('+').map_or(version, |(version, _)| version);
         let version = match version {
             "default" | "master" | "trunk" => "dev",
+            _ if version.starts_with("dev-") => "dev",
             _ => version.strip_prefix('v').filter(|rest| token::is_number(rest)).unwrap_or(version),
         };
         if token::stretches(version).next().is_none() {

@@ -62,7 +62,7 @@ pub enum Scheme {
     Nuget,
     /// Dart: semantic versions whose build counts.
     Pub,
-    /// Python: PEP 440, and before all of those the legacy versions of setuptools.
+    /// Python: PEP 440.
     Pypi,
     /// Red Hat, SUSE and others: `rpmvercmp`, with epoch and release.
     Rpm,
@@ -118,11 +118,11 @@ impl Scheme {
         }
     }
 
-    /// The scheme of the versions in package URLs of a type: `npm`.
+    /// The scheme of a name, or of the versions in package URLs of a type: `cargo`, `swift`.
     #[must_use]
     pub fn of_purl_type(kind: &str) -> Option<Self> {
         match kind {
-            "semver" => None,
+            "cocoapods" => Some(Self::Gem),
             "bitnami" | "conan" | "conda" => Some(Self::Generic),
             "github" | "swift" => Some(Self::Semver),
             kind => kind.parse().ok(),
@@ -166,7 +166,7 @@ impl Scheme {
             Self::Npm => Order::Npm(semver::Semver::parse(text)?),
             Self::Nuget => Order::Nuget(semver::Semver::parse(&text.to_ascii_lowercase())?),
             Self::Pub => Order::Pub(semver::WithBuild(semver::Semver::parse(text)?)),
-            Self::Pypi => Order::Pypi(pypi::PypiVersion::parse(text)),
+            Self::Pypi => Order::Pypi(pypi::parse(text)?),
             Self::Rpm => Order::Rpm(rpm::RpmVersion::parse(text)?),
             Self::Semver => Order::Semver(semver::Semver::parse(text)?),
         }))
@@ -254,7 +254,7 @@ enum Order {
     Npm(semver::Semver),
     Nuget(semver::Semver),
     Pub(semver::WithBuild),
-    Pypi(pypi::PypiVersion),
+    Pypi(Box<pep440_rs::Version>),
     Rpm(rpm::RpmVersion),
     Semver(semver::Semver),
 }
