@@ -81,7 +81,7 @@ impl<'a> Matcher<'a> {
             }
         }
         matches.warnings.extend(unreadable.iter().map(|(purl, why)| format!("{purl} was not judged: {why}")));
-        matches.findings.sort_by_key(Finding::key);
+        matches.findings.sort_by_cached_key(Finding::key);
         Ok(matches)
     }
 
