@@ -314,7 +314,7 @@ impl ScanReport {
     pub fn sorted(mut self) -> Self {
         self.packages.sort_by(|a, b| a.purl.cmp(&b.purl));
         self.packages.dedup();
-        self.findings.sort_by_key(Finding::key);
+        self.findings.sort_by_cached_key(Finding::key);
         self.findings.dedup();
         self.suppressed.sort_by_cached_key(|suppressed| (suppressed.finding.key(), suppressed.source.clone()));
         self.suppressed.dedup();

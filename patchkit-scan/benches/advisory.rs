@@ -100,20 +100,37 @@ fn measure(what: &str, builder: Builder, start: Instant, names: &BTreeSet<String
     println!("  read, compiled, written    {built:.2?}, at most {} MiB of memory in this process", peak());
     drop(store);
     println!("  opened                     {:.2?}", best(|| drop(AdvisoryStore::open([&path]).unwrap())));
-    let packages: Vec<Package> = names.iter().take(PACKAGES).map(|name| package(name)).collect();
+    let packages: Vec<Package> = names.iter().take(PACKAGES).map(|name| package(name, "0.1-1")).collect();
     let debian = os_release::parse(b"ID=debian\nVERSION_ID=12\n").unwrap();
+    let scope = Scope::new("debian", Some("12"));
+    let asked = best(|| {
+        let store = AdvisoryStore::open([&path]).unwrap();
+        packages.iter().for_each(|package| drop(store.claims(&scope, package.name.as_str()).unwrap()));
+    });
+    println!("  opened, {} packages asked for {asked:.2?}", packages.len());
     let mut findings = 0;
     let matched = best(|| {
         let store = AdvisoryStore::open([&path]).unwrap();
         findings = Matcher::new(&store).judge(Some(&debian), &packages).unwrap().findings.len();
     });
     println!("  opened, {} packages matched {matched:.2?}, {findings} findings", packages.len());
+    let current: Vec<Package> = (0..PACKAGES).map(|n| current(names.iter().nth(n), n)).collect();
+    let matched = best(|| {
+        let store = AdvisoryStore::open([&path]).unwrap();
+        findings = Matcher::new(&store).judge(Some(&debian), &current).unwrap().findings.len();
+    });
+    println!("  opened, {} packages matched {matched:.2?}, {findings} findings, most are up to date", current.len());
     let verified = best(|| AdvisoryStore::open([&path]).unwrap().verify().unwrap());
     println!("  opened, read to the end    {verified:.2?}");
 }
 
-fn package(name: &str) -> Package {
-    let version = "0.1-1";
+/// A package of an installation that was updated a while ago: one in ten is old.
+fn current(name: Option<&String>, n: usize) -> Package {
+    let other = format!("without-advisories-{n}");
+    package(name.unwrap_or(&other), if n % 10 == 0 { "0.1-1" } else { "99:1-1" })
+}
+
+fn package(name: &str, version: &str) -> Package {
     let parts = PurlParts { kind: "deb".into(), name: name.into(), version: version.into(), ..PurlParts::default() };
     Package::new(parts.build().unwrap(), name.parse().unwrap(), Version::new("deb", version).unwrap())
 }

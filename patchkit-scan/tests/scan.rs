@@ -140,7 +140,8 @@ async fn old_advisories_are_said() {
     let list = "[02 Nov 2023] DSA-5546-1 chromium - x\n\t{CVE-2023-5480}\n\t[bullseye] - chromium 119\n";
     let mut builder = AdvisoryStore::builder();
     builder.source("a list", Some("2026-08-09T00:00:00Z".parse().unwrap())).read("list", list.as_bytes()).unwrap();
-    let (scanner, image) = (AdvisoryScanner::new(builder.build()), image([layer([debian_11()])]));
+    let scanner = AdvisoryScanner::new(builder.build());
+    let image = image([layer([debian_11(), Item::File("var/lib/dpkg/status", stanza("curl", "1"))])]);
     assert_eq!(scanner.scan(&image, &fresh()).await.unwrap().warnings, [""; 0]);
     let scanner = scanner.with_stale_after(std::time::Duration::from_secs(86_400));
     let warnings = scanner.scan(&image, &fresh()).await.unwrap().warnings;

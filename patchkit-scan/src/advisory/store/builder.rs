@@ -212,9 +212,11 @@ impl Builder {
         for claims in scopes.values_mut().flat_map(BTreeMap::values_mut) {
             *claims = join::joined(std::mem::take(claims), &names);
             count += claims.len();
-            claims
-                .iter()
-                .for_each(|claim| _ = origins.get(&claim.source).is_none() && origins.insert(claim.source.clone()));
+            for Claim { source, .. } in claims.iter() {
+                if !origins.contains(source) {
+                    origins.insert(source.clone());
+                }
+            }
         }
         drop(names);
         let head =
