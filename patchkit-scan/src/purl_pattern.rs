@@ -183,9 +183,9 @@ pub(crate) fn wild(pattern: &str, text: &str) -> bool {
 pub(crate) fn package(purl: &Purl) -> Option<Package> {
     let parts = purl.parts();
     let name: PackageName = name_of(&parts).parse().ok()?;
-    // rpm's purls have the epoch as a qualifier.
+    // rpm's purls have the epoch as a qualifier, and Trivy's of dpkg's packages too.
     let version = match (parts.kind.as_str(), parts.qualifiers.get("epoch")) {
-        ("rpm", Some(epoch)) if epoch != "0" && !parts.version.contains(':') => format!("{epoch}:{}", parts.version),
+        ("deb" | "rpm", Some(epoch)) if epoch != "0" && !parts.version.contains(':') => format!("{epoch}:{}", parts.version),
         _ => parts.version.clone(),
     };
     let version = patchkit_core::Version::new(scheme(&parts.kind), &version).ok()?;
@@ -272,6 +272,7 @@ mod tests {
             ("pkg:golang/golang.org/x/net@v0.1.0", "golang.org/x/net", "v0.1.0"),
             ("pkg:rpm/fedora/bash@5.2-1?epoch=2", "bash", "2:5.2-1"),
             ("pkg:deb/debian/bash@5.2-1", "bash", "5.2-1"),
+            ("pkg:deb/debian/zlib1g@1.2-1?epoch=1", "zlib1g", "1:1.2-1"),
         ] {
             let purl: Purl = purl.parse().unwrap();
             let package = package(&purl).unwrap();

@@ -176,7 +176,9 @@ impl Ballot<'_> {
                     groups.push(Vec::new());
                 }
                 groups[group].push((*n, finding.clone()));
-                keys.into_iter().for_each(|key| drop(known.entry(key).or_insert(group)));
+                for key in keys {
+                    known.entry(key).or_insert(group);
+                }
             }
         }
         groups.sort_by_cached_key(|votes| votes[0].1.key());

@@ -193,17 +193,17 @@ fn uuid(identity: &Digest) -> String {
     format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }
 
-/// The image as `pkg:oci`, where it has a name (purl types, "oci").
+/// The image as `pkg:oci`, where it has a name (purl types, "oci"). It has no tag, since those who match statements
+/// know the image by its digest, and a qualifier that they do not know would be another image to them.
 fn image_purl(report: &ScanReport, options: &WriteOptions) -> Option<Purl> {
     let reference: Reference = options.name.as_deref()?.parse().ok()?;
     let repository = reference.repository();
     let path = format!("{}/{}", repository.host(), repository.path()).to_ascii_lowercase();
     let architecture = report.platform.architecture().to_owned();
-    let mut qualifiers = vec![("arch".to_owned(), architecture), ("repository_url".to_owned(), path)];
-    qualifiers.extend(reference.tag().map(|tag| ("tag".to_owned(), tag.to_owned())));
+    let qualifiers = [("arch".to_owned(), architecture), ("repository_url".to_owned(), path)];
     let name = repository.path().rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
     let version = report.subject.to_string();
-    let qualifiers = qualifiers.into_iter().collect();
+    let qualifiers = qualifiers.into();
     PurlParts { kind: "oci".into(), name, version, qualifiers, ..PurlParts::default() }.build().ok()
 }
 
