@@ -22,7 +22,10 @@ use patchkit_core::{
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::{PurlPattern, purl_pattern::wild};
+use crate::{
+    PurlPattern,
+    purl_pattern::{find, wild},
+};
 
 /// Why rules cannot be read: the source names line and column.
 #[derive(Debug, Error)]
@@ -103,9 +106,11 @@ impl Rules {
     /// [`RulesError`]: also for an unknown field, a missing owner, reason or day, a rule without id and package.
     pub fn read(name: &str, text: &str) -> std::result::Result<Self, RulesError> {
         let raw: Raw = serde_saphyr::from_str(text).map_err(|error| RulesError::Yaml(error.to_string()))?;
-        let rules = raw.rules.into_iter().enumerate().map(|(n, raw)| {
-            raw.rule().map_err(|why| RulesError::Rule { number: n + 1, why })
-        });
+        let rules = raw
+            .rules
+            .into_iter()
+            .enumerate()
+            .map(|(n, raw)| raw.rule().map_err(|why| RulesError::Rule { number: n + 1, why }));
         Ok(Self { rules: rules.collect::<std::result::Result<_, _>>()?, name: name.into(), digest: Digest::of(text) })
     }
 
@@ -117,12 +122,13 @@ impl Rules {
 
     /// Moves what the rules fit from the findings to what is suppressed, as of a time. The first rule that fits counts.
     #[must_use]
-    pub fn apply(&self, mut report: ScanReport, now: Timestamp) -> ScanReport {
+    pub fn apply(&self, report: ScanReport, now: Timestamp) -> ScanReport {
+        let mut report = report.sorted();
         let today = TimeZone::UTC.to_datetime(now).date();
         let mut used = vec![false; self.rules.len()];
         let mut kept = Vec::new();
         for finding in std::mem::take(&mut report.findings) {
-            let package = report.package(&finding.package);
+            let package = find(&report.packages, &finding.package);
             let fitting = self.rules.iter().enumerate().filter(|(_, rule)| rule.fits(&finding, package));
             let fitting: Vec<_> = fitting.inspect(|(n, _)| used[*n] = true).collect();
             match fitting.iter().find(|(_, rule)| today <= rule.expires) {
@@ -152,7 +158,8 @@ impl Rules {
 impl RawRule {
     fn rule(self) -> std::result::Result<Rule, String> {
         let Self { id, package, owner, reason, expires } = self;
-        let expires = expires.trim().parse().map_err(|_| format!("expires {expires:?}: expected a day as 2026-12-31"))?;
+        let expires =
+            expires.trim().parse().map_err(|_| format!("expires {expires:?}: expected a day as 2026-12-31"))?;
         let package = package.map(|text| text.parse::<PurlPattern>()).transpose().map_err(|error| error.to_string())?;
         if id.as_deref().is_none_or(|id| id.trim_matches('*').is_empty()) && package.is_none() {
             return Err("it needs an id or a package".into());
@@ -248,7 +255,8 @@ mod tests {
         assert_eq!(report.warnings, [""; 0]);
         let report = applied(RULE, "2026-07-01T00:00:00Z");
         assert_eq!((report.findings.len(), report.suppressed.len()), (before, 0));
-        let warning = "rules.yaml: the rule for CVE-2024-5535 in pkg:deb/debian/libssl1.1 expired on 2026-06-30 (web team)";
+        let warning =
+            "rules.yaml: the rule for CVE-2024-5535 in pkg:deb/debian/libssl1.1 expired on 2026-06-30 (web team)";
         assert_eq!(report.warnings, [warning]);
     }
 

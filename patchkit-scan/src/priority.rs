@@ -165,12 +165,8 @@ mod tests {
     fn reasons_are_all_told() {
         let mut finding = finding(Severity::High, true, 12_345);
         finding.exploitation.epss = Some(Epss { probability: 12_345, percentile: 98_760 });
-        let expected = [
-            "known to be exploited (CISA KEV)",
-            "severity high",
-            "EPSS 12.3 %, above 98.8 % of all",
-            "no fix yet",
-        ];
+        let expected =
+            ["known to be exploited (CISA KEV)", "severity high", "EPSS 12.3 %, above 98.8 % of all", "no fix yet"];
         assert_eq!(Priority::of(&finding).reasons, expected);
     }
 

@@ -56,11 +56,7 @@ impl Quorum {
     ///
     /// # Errors
     /// [`Invalid`](patchkit_core::ErrorKind::Invalid) where there are not so many scanners.
-    pub fn at_least(
-        needed: NonZeroUsize,
-        first: impl Scanner + 'static,
-        rest: Vec<Arc<dyn Scanner>>,
-    ) -> Result<Self> {
+    pub fn at_least(needed: NonZeroUsize, first: impl Scanner + 'static, rest: Vec<Arc<dyn Scanner>>) -> Result<Self> {
         let (scanners, needed) = (together(first, rest), needed.get());
         if needed > scanners.len() {
             return Err(Error::invalid(format!("a quorum of {needed} with {} scanners", scanners.len())));

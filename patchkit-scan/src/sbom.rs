@@ -72,7 +72,13 @@ impl Sbom {
         self.report(matcher, named.unwrap_or(self.digest), self.platform(), warning)
     }
 
-    fn report(&self, matcher: &Matcher<'_>, subject: Digest, platform: Platform, warning: Option<String>) -> ScanReport {
+    fn report(
+        &self,
+        matcher: &Matcher<'_>,
+        subject: Digest,
+        platform: Platform,
+        warning: Option<String>,
+    ) -> ScanReport {
         let Inventory { distribution, packages, base, mut warnings } = self.inventory.clone();
         let matches = matcher.judge(distribution.as_ref(), &packages);
         warnings.extend(warning.into_iter().chain(matches.warnings));

@@ -20,7 +20,7 @@ use patchkit_core::{Context, ErrorKind, FixState, Image, ScanReport, Scanner, co
 use patchkit_scan::{
     AdvisoryScanner, AdvisoryStore, Quorum, ReportScanner, Sbom, SbomScanner,
     matcher::Matcher,
-    report::{self, Format, ForeignReport, WriteOptions},
+    report::{self, ForeignReport, Format, WriteOptions},
     vex::{Vex, WithVex},
 };
 use scan_support::{debian_11, image, layer, layout_image, shared_data};
@@ -72,7 +72,8 @@ async fn scanned() -> Option<(Image, Arc<AdvisoryStore>, ScanReport)> {
 type Findings = BTreeSet<(String, String, String)>;
 
 fn findings<'a>(found: impl IntoIterator<Item = &'a patchkit_core::Finding>) -> Findings {
-    let fix = |fix: &FixState| if let FixState::Fixed(version) = fix { version.to_string() } else { format!("{fix:?}") };
+    let fix =
+        |fix: &FixState| if let FixState::Fixed(version) = fix { version.to_string() } else { format!("{fix:?}") };
     let found = found.into_iter().filter(|finding| finding.id.is_cve());
     found.map(|f| (f.id.to_string(), f.package.parts().name, fix(&f.fix))).collect()
 }
@@ -105,8 +106,10 @@ async fn cyclonedx_and_sarif_are_what_their_schemas_say() {
     };
     let Some(sarif) = shared_data(&format!("{folder}/sarif/testdata/sarif-schema-2.1.0.json")) else { return };
     let Some((_, _, real)) = scanned().await else { return };
-    let others =
-        [("http://cyclonedx.org/schema/spdx.schema.json", spdx), ("http://cyclonedx.org/schema/jsf-0.82.schema.json", jsf)];
+    let others = [
+        ("http://cyclonedx.org/schema/spdx.schema.json", spdx),
+        ("http://cyclonedx.org/schema/jsf-0.82.schema.json", jsf),
+    ];
     for report in [sample(), real] {
         assert_eq!(schema_errors(&written(Format::CycloneDx, &report), &bom, &others), [""; 0]);
         assert_eq!(schema_errors(&written(Format::Sarif, &report), &sarif, &[]), [""; 0]);
@@ -132,7 +135,8 @@ async fn spdx_is_what_its_own_tools_accept() {
                  assert not o.missing_ids, o.missing_ids; \
                  print(kinds.count('software_Package'), kinds.count('security_VexAffectedVulnAssessmentRelationship'))";
     for (n, report) in [sample(), real].iter().enumerate() {
-        let [first, second, copy] = ["spdx.json", "spdx3.json", "copy.json"].map(|name| folder.path().join(format!("{n}-{name}")));
+        let [first, second, copy] =
+            ["spdx.json", "spdx3.json", "copy.json"].map(|name| folder.path().join(format!("{n}-{name}")));
         fs::write(&first, written(Format::Spdx, report)).unwrap();
         fs::write(&second, written(Format::Spdx3, report)).unwrap();
         output(Command::new(&python).args(["-c", two]).arg(&first));
@@ -145,7 +149,15 @@ async fn spdx_is_what_its_own_tools_accept() {
 
 fn trivy_sbom(trivy: &Path, folder: &Path, document: &Path, vex: Option<&Path>) -> Value {
     let mut command = Command::new(trivy);
-    command.args(["sbom", "--quiet", "--skip-db-update", "--skip-java-db-update", "--offline-scan", "--format", "json"]);
+    command.args([
+        "sbom",
+        "--quiet",
+        "--skip-db-update",
+        "--skip-java-db-update",
+        "--offline-scan",
+        "--format",
+        "json",
+    ]);
     command.args(["--skip-version-check", "--disable-telemetry", "--list-all-pkgs", "--cache-dir"]).arg(folder);
     if let Some(vex) = vex {
         command.args(["--show-suppressed", "--vex"]).arg(vex);
@@ -207,7 +219,8 @@ async fn trivy_converts_our_trivy_report() {
         let converted = output(command.args(["convert", "--quiet", "--format", "cyclonedx"]).arg(&document));
         let converted = report::read(&converted).unwrap();
         assert_eq!(findings(&converted.findings), findings(&report.findings).into_iter().map(unstated).collect());
-        let named = |packages: &[patchkit_core::Package]| packages.iter().map(|p| p.purl.clone()).collect::<BTreeSet<_>>();
+        let named =
+            |packages: &[patchkit_core::Package]| packages.iter().map(|p| p.purl.clone()).collect::<BTreeSet<_>>();
         assert_eq!(named(&converted.packages), named(&report.packages));
     }
 }
@@ -263,13 +276,24 @@ async fn trivys_four_reports_are_read() {
     assert_eq!(spdx.warnings, ["63 references to advisories do not say which vulnerability they are about"]);
     let known = |report: &ForeignReport| -> Vec<_> {
         let all = report.packages.iter();
-        all.map(|p| (p.name.to_string(), p.version.clone(), p.architecture.clone(), p.source.clone(), p.layer)).collect()
+        all.map(|p| (p.name.to_string(), p.version.clone(), p.architecture.clone(), p.source.clone(), p.layer))
+            .collect()
     };
-    let own: Vec<_> = ours.packages.iter().map(|p| (p.name.to_string(), p.version.clone(), p.architecture.clone(), p.source.clone(), p.layer)).collect();
+    let own: Vec<_> = ours
+        .packages
+        .iter()
+        .map(|p| (p.name.to_string(), p.version.clone(), p.architecture.clone(), p.source.clone(), p.layer))
+        .collect();
     for report in [&json, &cyclonedx, &spdx] {
         assert_eq!(known(report), own, "{}", report.format);
-        assert_eq!(report.distribution.as_ref().map(|d| (d.id.as_str(), d.version_id.as_deref())), Some(("debian", Some("11.11"))));
-        assert_eq!(report.about(&image).unwrap().warnings.len(), spdx.warnings.len() * usize::from(report.format == spdx.format));
+        assert_eq!(
+            report.distribution.as_ref().map(|d| (d.id.as_str(), d.version_id.as_deref())),
+            Some(("debian", Some("11.11")))
+        );
+        assert_eq!(
+            report.about(&image).unwrap().warnings.len(),
+            spdx.warnings.len() * usize::from(report.format == spdx.format)
+        );
     }
     assert!(sarif.about(&image).is_ok(), "the configuration's digest is in it");
 }
@@ -328,12 +352,10 @@ async fn scanners_are_put_together() {
 /// Every report of the peers' own tests that is of a version that we read, is read.
 #[test]
 fn the_peers_own_samples_are_read() {
-    let [Some(grype), Some(syft), Some(trivy)] = [
-        "pkgdb/grype/grype/presenter",
-        "reports/syft-formats",
-        "reports/copacetic/pkg/report/testdata",
-    ]
-    .map(shared_data) else {
+    let [Some(grype), Some(syft), Some(trivy)] =
+        ["pkgdb/grype/grype/presenter", "reports/syft-formats", "reports/copacetic/pkg/report/testdata"]
+            .map(shared_data)
+    else {
         return;
     };
     for (file, packages, findings) in [

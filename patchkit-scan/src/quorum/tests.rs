@@ -54,8 +54,13 @@ async fn it_takes_so_many() {
     // The same by another name, in the words of another tool for the package.
     let same = finding(&["GHSA-1", "CVE-2024-0002"], "pkg:deb/debian/libssl1.1@1.1.1n-0?distro=debian-11.11");
     let three = finding(&["CVE-2024-0003", "DSA-1-1"], SSL);
-    let said =
-        || [Ok(vec![one.clone(), two.clone(), three.clone()]), Ok(vec![same.clone(), three.clone()]), Ok(vec![three.clone()])];
+    let said = || {
+        [
+            Ok(vec![one.clone(), two.clone(), three.clone()]),
+            Ok(vec![same.clone(), three.clone()]),
+            Ok(vec![three.clone()]),
+        ]
+    };
     for (needed, expected) in [
         (1, vec!["CVE-2024-0001", "CVE-2024-0002", "CVE-2024-0003"]),
         (2, vec!["CVE-2024-0002", "CVE-2024-0003"]),
@@ -69,7 +74,10 @@ async fn it_takes_so_many() {
     }
     let report = scan(2, said()).await.unwrap();
     let reason = "1 of 2 needed: first say so, second, third do not";
-    assert_eq!((report.suppressed[0].finding.id.as_str(), report.suppressed[0].reason.as_str()), ("CVE-2024-0001", reason));
+    assert_eq!(
+        (report.suppressed[0].finding.id.as_str(), report.suppressed[0].reason.as_str()),
+        ("CVE-2024-0001", reason)
+    );
     let aliases: Vec<_> = report.findings[0].aliases.iter().map(|id| id.as_str()).collect();
     assert_eq!(aliases, ["DSA-1-1", "GHSA-1"]);
 }

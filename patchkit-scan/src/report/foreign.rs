@@ -87,7 +87,9 @@ impl ForeignSubject {
         };
         match same {
             true => Ok(None),
-            false => Err(Error::invalid(format!("the report is about {self}, not about this image")).on(image.digest())),
+            false => {
+                Err(Error::invalid(format!("the report is about {self}, not about this image")).on(image.digest()))
+            }
         }
     }
 }

@@ -124,17 +124,16 @@ struct Threat {
     product_ids: Vec<String>,
 }
 
+/// How many names of a product are kept: it is repeated for each status that it has.
+const MAX_NAMES: usize = 16;
+
 pub(super) fn read(bytes: &[u8]) -> Result<VexDocument, serde_json::Error> {
     let csaf: Csaf = serde_json::from_slice(bytes)?;
     let Document { publisher, tracking } = csaf.document;
     let products = csaf.product_tree.products();
     let timestamp = time(tracking.current_release_date.as_deref());
-    let mut document = VexDocument {
-        id: tracking.id,
-        author: publisher.name,
-        statements: Vec::new(),
-        warnings: Vec::new(),
-    };
+    let mut document =
+        VexDocument { id: tracking.id, author: publisher.name, statements: Vec::new(), warnings: Vec::new() };
     for vulnerability in &csaf.vulnerabilities {
         let statements = vulnerability.statements(&products);
         let unknown = vulnerability.unknown(&products);
@@ -177,7 +176,7 @@ impl Identification {
         let hashes = self.hashes.into_iter().flat_map(|hashes| hashes.file_hashes);
         let hashes = hashes.map(|hash| format!("{}:{}", hash.algorithm, hash.value));
         let texts = self.purl.into_iter().chain(self.cpe).chain(hashes);
-        texts.filter_map(|text| names(&text)).collect()
+        texts.filter_map(|text| names(&text)).take(MAX_NAMES).collect()
     }
 }
 
@@ -223,10 +222,18 @@ impl Vulnerability {
             let key = (status, flags.get(id).copied(), impacts.get(id).copied());
             groups.entry(key).or_default().extend(products.get(id).cloned());
         }
-        let statement = |((status, justification, detail), products): ((Status, Option<&String>, Option<&String>), _)| {
-            let (justification, detail) = (justification.cloned(), detail.cloned());
-            Statement { vulnerability: vulnerability.clone(), products, status, justification, detail, timestamp: None }
-        };
+        let statement =
+            |((status, justification, detail), products): ((Status, Option<&String>, Option<&String>), _)| {
+                let (justification, detail) = (justification.cloned(), detail.cloned());
+                Statement {
+                    vulnerability: vulnerability.clone(),
+                    products,
+                    status,
+                    justification,
+                    detail,
+                    timestamp: None,
+                }
+            };
         groups.into_iter().map(statement).collect()
     }
 }

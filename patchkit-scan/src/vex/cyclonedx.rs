@@ -196,14 +196,8 @@ impl Vulnerability {
             (None, "false_positive") => Some("false_positive".into()),
             (None, _) => None,
         };
-        let statement = Statement {
-            vulnerability,
-            products: Vec::new(),
-            status,
-            justification,
-            detail: detail.clone(),
-            timestamp,
-        };
+        let statement =
+            Statement { vulnerability, products: Vec::new(), status, justification, detail: detail.clone(), timestamp };
         Some(statement).filter(|statement| !statement.vulnerability.is_empty())
     }
 }

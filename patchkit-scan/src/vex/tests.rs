@@ -79,7 +79,8 @@ fn products_are_told_by_all_their_names() {
 
 #[test]
 fn an_image_may_have_a_name() {
-    let document = vex(json!([statement(CVE, json!({"@id": "pkg:oci/app?repository_url=example.org/app"}), "not_affected")]));
+    let document =
+        vex(json!([statement(CVE, json!({"@id": "pkg:oci/app?repository_url=example.org/app"}), "not_affected")]));
     let vex = Vex::new().with_document(document.to_string().as_bytes()).unwrap();
     assert_eq!(cleared(&vex.apply(report())), None);
     let other = vex.clone().with_image_name("pkg:oci/app?repository_url=example.org/other".parse().unwrap());
@@ -124,7 +125,10 @@ fn what_is_contradicted_stays_with_a_warning() {
     let report = apply(&[vex(json!([statement(CVE, json!({"@id": SSL}), "not_affected")])), other]);
     assert_eq!(cleared(&report), None);
     let [warning] = &report.warnings[..] else { panic!("{:?}", report.warnings) };
-    assert!(warning.contains("A team says not_affected (https://example.org/vex/1), B team says affected"), "{warning}");
+    assert!(
+        warning.contains("A team says not_affected (https://example.org/vex/1), B team says affected"),
+        "{warning}"
+    );
 }
 
 #[test]
@@ -214,7 +218,11 @@ fn cyclonedx_speaks_of_components() {
         ("1.2", "not_affected", json!({"ref": "the-library", "versions": [{"range": "vers:deb/<2"}]}), false),
     ] {
         let report = apply(&[document(image, state, affects.clone())]);
-        assert_eq!(cleared(&report), clears.then_some("vulnerable_code_not_in_execute_path"), "{image} {state} {affects}");
+        assert_eq!(
+            cleared(&report),
+            clears.then_some("vulnerable_code_not_in_execute_path"),
+            "{image} {state} {affects}"
+        );
     }
 }
 
@@ -241,7 +249,9 @@ fn what_is_no_vex_is_refused() {
     let broken = "{\"@context\": \"https://openvex.dev/ns\",\n\"statements\": [{\"status\": \"fine\"}]}";
     let error = VexDocument::read(broken.as_bytes()).unwrap_err().to_string();
     assert!(error.starts_with("OpenVEX: ") && error.contains("line 2"), "{error}");
-    let nameless = vex(json!([{"vulnerability": {"name": "a b"}, "products": [], "status": "fixed"}, statement(CVE, json!({"@id": "x"}), "fixed")]));
+    let nameless = vex(
+        json!([{"vulnerability": {"name": "a b"}, "products": [], "status": "fixed"}, statement(CVE, json!({"@id": "x"}), "fixed")]),
+    );
     let document = VexDocument::read(nameless.to_string().as_bytes()).unwrap();
     assert_eq!((document.statements.len(), document.warnings.len()), (0, 2));
 }

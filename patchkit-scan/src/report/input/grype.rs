@@ -1,6 +1,8 @@
 //! Grype's JSON (`grype --output json`).
 
-use patchkit_core::{CvssScore, Digest, Epss, Exploitation, Finding, FixState, Package, SourcePackage, Suppressed, Version};
+use patchkit_core::{
+    CvssScore, Digest, Epss, Exploitation, Finding, FixState, Package, SourcePackage, Suppressed, Version,
+};
 use serde::Deserialize;
 
 use super::{ForeignFormat, ForeignReport, ReportError, json, nullable, trivy::tenths};

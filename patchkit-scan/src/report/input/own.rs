@@ -10,5 +10,14 @@ pub(super) fn read(bytes: &[u8]) -> Result<ForeignReport, ReportError> {
     let ScanReport { subject, distribution, packages, findings, suppressed, warnings, .. } = report.sorted();
     let subject = ForeignSubject { manifest: Some(subject), ..ForeignSubject::default() };
     let tool = Some("patchkit".to_owned());
-    Ok(ForeignReport { format: ForeignFormat::Json, tool, subject, distribution, packages, findings, suppressed, warnings })
+    Ok(ForeignReport {
+        format: ForeignFormat::Json,
+        tool,
+        subject,
+        distribution,
+        packages,
+        findings,
+        suppressed,
+        warnings,
+    })
 }

@@ -20,7 +20,11 @@ fn round_trip(format: Format, report: &ScanReport) -> ForeignReport {
 fn kept(format: Format, finding: &Finding) -> Finding {
     let mut finding = finding.clone();
     if format == Format::Trivy {
-        finding.severity = finding.severity.max(if finding.severity == Severity::Negligible { Severity::Low } else { Severity::Unknown });
+        finding.severity = finding.severity.max(if finding.severity == Severity::Negligible {
+            Severity::Low
+        } else {
+            Severity::Unknown
+        });
         finding.exploitation = Exploitation::default();
     }
     finding
@@ -55,7 +59,8 @@ fn packages_are_read_again() {
         assert_eq!(round_trip(format, &report).packages, report.packages, "{format}");
     }
     let trivys = round_trip(Format::Trivy, &report).packages;
-    let known = |package: &Package| (package.purl.clone(), package.version.clone(), package.source.clone(), package.layer);
+    let known =
+        |package: &Package| (package.purl.clone(), package.version.clone(), package.source.clone(), package.layer);
     assert!(trivys.iter().map(known).eq(report.packages.iter().map(known)));
 }
 

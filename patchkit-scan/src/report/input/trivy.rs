@@ -285,7 +285,10 @@ impl Vulnerability {
         let mut scores: Vec<_> = all.filter(|(vector, _, _)| !vector.is_empty()).collect();
         scores.sort_by(|a, b| (a.2, a.0).cmp(&(b.2, b.0)));
         scores.dedup_by(|a, b| a.0 == b.0);
-        scores.into_iter().map(|(vector, score, _)| CvssScore { vector: vector.clone(), tenths: tenths(score) }).collect()
+        scores
+            .into_iter()
+            .map(|(vector, score, _)| CvssScore { vector: vector.clone(), tenths: tenths(score) })
+            .collect()
     }
 }
 
@@ -300,9 +303,24 @@ fn purl_type(target: &Target) -> &'static str {
     match target.kind.as_str() {
         "alpine" | "chainguard" | "wolfi" => "apk",
         "debian" | "ubuntu" => "deb",
-        "alma" | "amazon" | "azurelinux" | "cbl-mariner" | "centos" | "fedora" | "opensuse" | "opensuse-leap"
-        | "opensuse-tumbleweed" | "opensuse.leap" | "opensuse.tumbleweed" | "oracle" | "photon" | "redhat"
-        | "rocky" | "slem" | "sles" | "suse linux enterprise server" => "rpm",
+        "alma"
+        | "amazon"
+        | "azurelinux"
+        | "cbl-mariner"
+        | "centos"
+        | "fedora"
+        | "opensuse"
+        | "opensuse-leap"
+        | "opensuse-tumbleweed"
+        | "opensuse.leap"
+        | "opensuse.tumbleweed"
+        | "oracle"
+        | "photon"
+        | "redhat"
+        | "rocky"
+        | "slem"
+        | "sles"
+        | "suse linux enterprise server" => "rpm",
         "bun" | "node-pkg" | "npm" | "pnpm" | "yarn" => "npm",
         "bundler" | "gemspec" => "gem",
         "cargo" | "rustbinary" => "cargo",

@@ -14,6 +14,8 @@ use patchkit_core::{AdvisoryId, Digest, Error, Finding, FixState, Purl, PurlPart
 use serde_json::Value;
 use thiserror::Error;
 
+use crate::purl_pattern::find;
+
 pub use openvex::rescan_vex;
 
 /// A format that reports are written in.
@@ -137,6 +139,7 @@ impl WriteOptions {
 /// [`Unsupported`](patchkit_core::ErrorKind::Unsupported) for several reports in CycloneDX or Trivy's JSON, whose
 /// documents are about one image.
 pub fn write(format: Format, reports: &[ScanReport], options: &WriteOptions) -> Result<String> {
+    let reports = sorted(reports);
     let Some((first, rest)) = reports.split_first() else {
         return Err(Error::invalid("no report to write").during("write a report"));
     };
@@ -148,13 +151,18 @@ pub fn write(format: Format, reports: &[ScanReport], options: &WriteOptions) -> 
         Format::CycloneDx => cyclonedx::document(first, options),
         Format::Json if rest.is_empty() => to_value(first),
         Format::Json => reports.iter().map(to_value).collect(),
-        Format::OpenVex => openvex::document(reports, options),
-        Format::Sarif => sarif::document(reports, options),
-        Format::Spdx => spdx::document(reports, options),
-        Format::Spdx3 => spdx3::document(reports, options),
+        Format::OpenVex => openvex::document(&reports, options),
+        Format::Sarif => sarif::document(&reports, options),
+        Format::Spdx => spdx::document(&reports, options),
+        Format::Spdx3 => spdx3::document(&reports, options),
         Format::Trivy => trivy::document(first, options),
     };
     Ok(pretty(&document))
+}
+
+/// The reports in the order that every report has, for packages to be found by it.
+fn sorted(reports: &[ScanReport]) -> Vec<ScanReport> {
+    reports.iter().map(|report| report.clone().sorted()).collect()
 }
 
 fn to_value(value: &impl serde::Serialize) -> Value {
@@ -230,7 +238,8 @@ fn fix_word(fix: &FixState) -> &'static str {
 
 /// What to do about a finding, in one sentence. Other tools read the version out of the first form.
 fn advice(report: &ScanReport, finding: &Finding) -> String {
-    let name = report.package(&finding.package).map_or_else(|| finding.package.parts().name, |p| p.name.to_string());
+    let name =
+        find(&report.packages, &finding.package).map_or_else(|| finding.package.parts().name, |p| p.name.to_string());
     match &finding.fix {
         FixState::Fixed(version) => format!("Upgrade {name} to version {version}"),
         FixState::NotAffected => format!("Nothing: {name} is not affected"),

@@ -60,7 +60,10 @@ fn the_same_gives_the_same_bytes_and_another_time_another_name() {
     }
     let later = WriteOptions { timestamp: "2026-01-02T03:04:06Z".parse().unwrap(), ..options() };
     for format in [Format::CycloneDx, Format::Spdx, Format::OpenVex] {
-        assert_ne!(write(format, &[sample::report()], &later).unwrap(), write(format, &[sample::report()], &options()).unwrap());
+        assert_ne!(
+            write(format, &[sample::report()], &later).unwrap(),
+            write(format, &[sample::report()], &options()).unwrap()
+        );
     }
 }
 
@@ -84,7 +87,8 @@ fn the_report_is_what_its_schema_says() {
     let report = to_value(&sample::report());
     let wrong: Vec<_> = validator.iter_errors(&report).map(|error| error.to_string()).collect();
     assert_eq!(wrong, [""; 0]);
-    let paths = ["/subject", "/findings/0/severity", "/findings/0/fix/state", "/packages/0/purl", "/packages/0/version"];
+    let paths =
+        ["/subject", "/findings/0/severity", "/findings/0/fix/state", "/packages/0/purl", "/packages/0/version"];
     for path in paths {
         let mut bad = report.clone();
         *bad.pointer_mut(path).unwrap() = "?".into();
@@ -123,7 +127,9 @@ fn fixed_is_what_a_rescan_does_not_find() {
     let document = rescan_vex(&[before.clone()], std::slice::from_ref(&after), &options()).unwrap();
     insta::assert_snapshot!(document.replace(env!("CARGO_PKG_VERSION"), "VERSION"));
     let stated = statuses(&document);
-    let of = |id: &str| stated.iter().find(|(name, ..)| name == id).map(|(_, status, purl)| (status.as_str(), purl.as_str()));
+    let of = |id: &str| {
+        stated.iter().find(|(name, ..)| name == id).map(|(_, status, purl)| (status.as_str(), purl.as_str()))
+    };
     let ssl = "pkg:deb/debian/libssl1.1@1.1.1w-0%2Bdeb11u2?arch=amd64&distro=debian-11";
     assert_eq!(of("CVE-2024-5535"), Some(("fixed", ssl)));
     assert_eq!(of("CVE-2021-44228"), Some(("fixed", "pkg:maven/org.example/logger@2.14.1")));
