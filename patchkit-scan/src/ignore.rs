@@ -22,7 +22,10 @@ use patchkit_core::{
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::{PurlPattern, purl_pattern::wild};
+use crate::{
+    PurlPattern,
+    purl_pattern::{find, wild},
+};
 
 /// Why rules cannot be read: the source names line and column.
 #[derive(Debug, Error)]
@@ -119,12 +122,13 @@ impl Rules {
 
     /// Moves what the rules fit from the findings to what is suppressed, as of a time. The first rule that fits counts.
     #[must_use]
-    pub fn apply(&self, mut report: ScanReport, now: Timestamp) -> ScanReport {
+    pub fn apply(&self, report: ScanReport, now: Timestamp) -> ScanReport {
+        let mut report = report.sorted();
         let today = TimeZone::UTC.to_datetime(now).date();
         let mut used = vec![false; self.rules.len()];
         let mut kept = Vec::new();
         for finding in std::mem::take(&mut report.findings) {
-            let package = report.package(&finding.package);
+            let package = find(&report.packages, &finding.package);
             let fitting = self.rules.iter().enumerate().filter(|(_, rule)| rule.fits(&finding, package));
             let fitting: Vec<_> = fitting.inspect(|(n, _)| used[*n] = true).collect();
             match fitting.iter().find(|(_, rule)| today <= rule.expires) {

@@ -179,13 +179,21 @@ pub(crate) fn wild(pattern: &str, text: &str) -> bool {
     pattern[p..].iter().all(|byte| *byte == b'*')
 }
 
+/// The package of a purl, among packages that are sorted by purl.
+pub(crate) fn find<'a>(packages: &'a [Package], purl: &Purl) -> Option<&'a Package> {
+    let start = packages.partition_point(|package| package.purl < *purl);
+    packages.get(start).filter(|package| package.purl == *purl)
+}
+
 /// A package of which a report says the purl, or what one is made of; `None` where there is no name or no version.
 pub(crate) fn package(purl: &Purl) -> Option<Package> {
     let parts = purl.parts();
     let name: PackageName = name_of(&parts).parse().ok()?;
-    // rpm's purls have the epoch as a qualifier.
+    // rpm's purls have the epoch as a qualifier, and Trivy's of dpkg's packages too.
     let version = match (parts.kind.as_str(), parts.qualifiers.get("epoch")) {
-        ("rpm", Some(epoch)) if epoch != "0" && !parts.version.contains(':') => format!("{epoch}:{}", parts.version),
+        ("deb" | "rpm", Some(epoch)) if epoch != "0" && !parts.version.contains(':') => {
+            format!("{epoch}:{}", parts.version)
+        }
         _ => parts.version.clone(),
     };
     let version = patchkit_core::Version::new(scheme(&parts.kind), &version).ok()?;
@@ -272,6 +280,7 @@ mod tests {
             ("pkg:golang/golang.org/x/net@v0.1.0", "golang.org/x/net", "v0.1.0"),
             ("pkg:rpm/fedora/bash@5.2-1?epoch=2", "bash", "2:5.2-1"),
             ("pkg:deb/debian/bash@5.2-1", "bash", "5.2-1"),
+            ("pkg:deb/debian/zlib1g@1.2-1?epoch=1", "zlib1g", "1:1.2-1"),
         ] {
             let purl: Purl = purl.parse().unwrap();
             let package = package(&purl).unwrap();

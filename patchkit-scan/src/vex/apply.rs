@@ -69,7 +69,8 @@ impl Vex {
 
     /// Moves what is stated not to matter from the findings to what is suppressed, and warns of contradictions.
     #[must_use]
-    pub fn apply(&self, mut report: ScanReport) -> ScanReport {
+    pub fn apply(&self, report: ScanReport) -> ScanReport {
+        let mut report = report.sorted();
         let findings = std::mem::take(&mut report.findings);
         let packages: Vec<_> = report.packages.iter().map(Names::of).collect();
         let mut warnings = Vec::new();

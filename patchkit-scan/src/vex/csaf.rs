@@ -124,6 +124,9 @@ struct Threat {
     product_ids: Vec<String>,
 }
 
+/// How many names of a product are kept: it is repeated for each status that it has.
+const MAX_NAMES: usize = 16;
+
 pub(super) fn read(bytes: &[u8]) -> Result<VexDocument, serde_json::Error> {
     let csaf: Csaf = serde_json::from_slice(bytes)?;
     let Document { publisher, tracking } = csaf.document;
@@ -173,7 +176,7 @@ impl Identification {
         let hashes = self.hashes.into_iter().flat_map(|hashes| hashes.file_hashes);
         let hashes = hashes.map(|hash| format!("{}:{}", hash.algorithm, hash.value));
         let texts = self.purl.into_iter().chain(self.cpe).chain(hashes);
-        texts.filter_map(|text| names(&text)).collect()
+        texts.filter_map(|text| names(&text)).take(MAX_NAMES).collect()
     }
 }
 

@@ -95,8 +95,8 @@ impl Raw {
         if vulnerability.is_empty() {
             return Err("it names no vulnerability".into());
         }
-        let products: Vec<_> = self.products.iter().map(|product| product.product(&self.subcomponents)).collect();
-        if products.iter().all(|product| product.names.is_empty()) {
+        let products = self.products();
+        if products.is_empty() {
             return Err("it names no product by purl, digest or CPE".into());
         }
         Ok(Statement {
@@ -110,14 +110,25 @@ impl Raw {
     }
 }
 
+impl Raw {
+    /// The products: each with subcomponents of its own, and one for all the others, which share the statement's.
+    fn products(&self) -> Vec<Product> {
+        let (own, others): (Vec<_>, Vec<_>) = self.products.iter().partition(|p| !p.subcomponents().is_empty());
+        let names = |components: &[Component]| components.iter().map(Component::names).collect();
+        let single =
+            |product: &Component| Product { names: product.names(), components: Some(names(product.subcomponents())) };
+        let shared = Some(names(&self.subcomponents)).filter(|all: &Vec<_>| !all.is_empty());
+        let rest = Product { names: others.iter().flat_map(|product| product.names()).collect(), components: shared };
+        own.into_iter().map(single).chain([rest]).filter(|product| !product.names.is_empty()).collect()
+    }
+}
+
 impl Component {
-    fn product(&self, more: &[Self]) -> Product {
-        let own = match self {
-            Self::Full { subcomponents, .. } => subcomponents.as_slice(),
+    fn subcomponents(&self) -> &[Self] {
+        match self {
+            Self::Full { subcomponents, .. } => subcomponents,
             Self::Name(_) => &[],
-        };
-        let components: Vec<_> = own.iter().chain(more).map(Self::names).collect();
-        Product { names: self.names(), components: Some(components).filter(|components| !components.is_empty()) }
+        }
     }
 
     fn names(&self) -> Vec<ProductName> {

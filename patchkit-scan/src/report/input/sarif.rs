@@ -79,9 +79,10 @@ pub(super) fn read(bytes: &[u8]) -> Result<ForeignReport, ReportError> {
     let mut outside = 0;
     for run in &log.runs {
         run.subject(&mut collector);
-        let rules: HashMap<_, _> = run.tool.driver.rules.iter().map(|rule| (rule.id.as_str(), rule)).collect();
+        let rules = run.tool.driver.rules.iter().map(|rule| (rule.id.as_str(), Told::by(&rule.help.text)));
+        let rules: HashMap<_, _> = rules.collect();
         for outcome in &run.results {
-            let rule = rules.get(outcome.rule_id.as_str()).copied();
+            let rule = rules.get(outcome.rule_id.as_str());
             outside += usize::from(!outcome.take(&mut collector, rule, &run.tool.driver.name));
         }
     }
@@ -109,15 +110,31 @@ impl Run {
     }
 }
 
-/// The lines `Name: value` of a text; the first of a name counts.
-fn fields(text: &str) -> BTreeMap<&str, &str> {
-    let pairs = text.lines().rev().filter_map(|line| line.split_once(':'));
-    pairs.map(|(name, value)| (name.trim(), value.trim())).collect()
+/// What a text says in its lines.
+#[derive(Default)]
+struct Told<'a> {
+    /// The lines `Name: value`; the first of a name counts.
+    fields: BTreeMap<&'a str, &'a str>,
+    /// The id in the line `Vulnerability CVE-…`.
+    vulnerability: Option<&'a str>,
+}
+
+impl<'a> Told<'a> {
+    fn by(text: &'a str) -> Self {
+        let pairs = text.lines().rev().filter_map(|line| line.split_once(':'));
+        let fields = pairs.map(|(name, value)| (name.trim(), value.trim())).collect();
+        let vulnerability = text.lines().find_map(|line| line.strip_prefix("Vulnerability ")).map(str::trim);
+        Self { fields, vulnerability: vulnerability.filter(|id| !id.contains(' ')) }
+    }
+
+    fn field(&self, names: &[&str]) -> Option<&'a str> {
+        names.iter().find_map(|name| self.fields.get(name)).copied().filter(|value| !value.is_empty())
+    }
 }
 
 impl Outcome {
     /// Takes a result over; says whether it is about a package.
-    fn take(&self, collector: &mut Collector, rule: Option<&Rule>, tool: &str) -> bool {
+    fn take(&self, collector: &mut Collector, rule: Option<&Told<'_>>, tool: &str) -> bool {
         let own = |name: &str| self.properties.get(name).cloned();
         if let Some(finding) = own("finding").and_then(|value| serde_json::from_value::<Finding>(value).ok()) {
             match own("suppressed").and_then(|value| serde_json::from_value(value).ok()) {
@@ -128,18 +145,16 @@ impl Outcome {
             }
             return true;
         }
-        let (message, help) =
-            (fields(&self.message.text), rule.map(|rule| fields(&rule.help.text)).unwrap_or_default());
-        let field = |names: &[&str]| {
-            let found = names.iter().find_map(|name| message.get(name).or_else(|| help.get(name)));
-            found.copied().filter(|value| !value.is_empty())
-        };
+        let message = Told::by(&self.message.text);
+        let field = |names: &[&str]| message.field(names).or_else(|| rule?.field(names));
         let Some((package, version)) = field(&["Package"]).zip(field(&["Installed Version", "Version"])) else {
             return false;
         };
         let kind = grype::purl_type(field(&["Type"]).unwrap_or_default());
         let Some(found) = collector.named(kind, package, version) else { return true };
-        let Some(id) = self.vulnerability(rule).and_then(|id| collector.id(id)) else { return true };
+        // Grype's rules have the package's name in theirs, but the help starts with the vulnerability's alone.
+        let id = rule.and_then(|rule| rule.vulnerability).or(message.vulnerability).unwrap_or(&self.rule_id);
+        let Some(id) = collector.id(id) else { return true };
         let fixed = field(&["Fixed Version", "Fix Version"]);
         let fix = fixed.and_then(|versions| closest_fix(&found.version, versions)).unwrap_or(FixState::NotFixed);
         let severity = severity(field(&["Severity"]).unwrap_or_default());
@@ -147,14 +162,6 @@ impl Outcome {
         collector.package(found);
         collector.finding(Finding::new(id, purl, severity, fix, tool.to_ascii_lowercase()));
         true
-    }
-
-    /// The id: Grype's rules have the package's name in theirs, but the help starts with the vulnerability's alone.
-    fn vulnerability<'a>(&'a self, rule: Option<&'a Rule>) -> Option<&'a str> {
-        let lines = rule.into_iter().flat_map(|rule| rule.help.text.lines());
-        let mut lines = lines.chain(self.message.text.lines());
-        let named = lines.find_map(|line| line.strip_prefix("Vulnerability "));
-        named.map(str::trim).filter(|id| !id.contains(' ')).or(Some(self.rule_id.as_str()))
     }
 }
 

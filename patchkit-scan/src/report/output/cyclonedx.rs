@@ -11,7 +11,10 @@ use super::{
     trivy::{family, language_type},
     uuid,
 };
-use crate::report::property::{self, trivy};
+use crate::{
+    purl_pattern::find,
+    report::property::{self, trivy},
+};
 
 const OS_REF: &str = "operating-system";
 
@@ -139,7 +142,7 @@ fn vulnerability(report: &ScanReport, finding: &Finding, suppressed: Option<&Sup
 }
 
 fn affected(report: &ScanReport, finding: &Finding) -> Value {
-    let package = report.package(&finding.package);
+    let package = find(&report.packages, &finding.package);
     let version = package.map_or_else(|| finding.package.parts().version, |package| package.version.to_string());
     json!([{"version": version, "status": "affected"}])
 }

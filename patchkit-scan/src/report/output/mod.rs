@@ -14,6 +14,8 @@ use patchkit_core::{AdvisoryId, Digest, Error, Finding, FixState, Purl, PurlPart
 use serde_json::Value;
 use thiserror::Error;
 
+use crate::purl_pattern::find;
+
 pub use openvex::rescan_vex;
 
 /// A format that reports are written in.
@@ -137,6 +139,7 @@ impl WriteOptions {
 /// [`Unsupported`](patchkit_core::ErrorKind::Unsupported) for several reports in CycloneDX or Trivy's JSON, whose
 /// documents are about one image.
 pub fn write(format: Format, reports: &[ScanReport], options: &WriteOptions) -> Result<String> {
+    let reports = sorted(reports);
     let Some((first, rest)) = reports.split_first() else {
         return Err(Error::invalid("no report to write").during("write a report"));
     };
@@ -148,13 +151,18 @@ pub fn write(format: Format, reports: &[ScanReport], options: &WriteOptions) -> 
         Format::CycloneDx => cyclonedx::document(first, options),
         Format::Json if rest.is_empty() => to_value(first),
         Format::Json => reports.iter().map(to_value).collect(),
-        Format::OpenVex => openvex::document(reports, options),
-        Format::Sarif => sarif::document(reports, options),
-        Format::Spdx => spdx::document(reports, options),
-        Format::Spdx3 => spdx3::document(reports, options),
+        Format::OpenVex => openvex::document(&reports, options),
+        Format::Sarif => sarif::document(&reports, options),
+        Format::Spdx => spdx::document(&reports, options),
+        Format::Spdx3 => spdx3::document(&reports, options),
         Format::Trivy => trivy::document(first, options),
     };
     Ok(pretty(&document))
+}
+
+/// The reports in the order that every report has, for packages to be found by it.
+fn sorted(reports: &[ScanReport]) -> Vec<ScanReport> {
+    reports.iter().map(|report| report.clone().sorted()).collect()
 }
 
 fn to_value(value: &impl serde::Serialize) -> Value {
@@ -193,17 +201,17 @@ fn uuid(identity: &Digest) -> String {
     format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }
 
-/// The image as `pkg:oci`, where it has a name (purl types, "oci").
+/// The image as `pkg:oci`, where it has a name (purl types, "oci"). It has no tag, since those who match statements
+/// know the image by its digest, and a qualifier that they do not know would be another image to them.
 fn image_purl(report: &ScanReport, options: &WriteOptions) -> Option<Purl> {
     let reference: Reference = options.name.as_deref()?.parse().ok()?;
     let repository = reference.repository();
     let path = format!("{}/{}", repository.host(), repository.path()).to_ascii_lowercase();
     let architecture = report.platform.architecture().to_owned();
-    let mut qualifiers = vec![("arch".to_owned(), architecture), ("repository_url".to_owned(), path)];
-    qualifiers.extend(reference.tag().map(|tag| ("tag".to_owned(), tag.to_owned())));
+    let qualifiers = [("arch".to_owned(), architecture), ("repository_url".to_owned(), path)];
     let name = repository.path().rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
     let version = report.subject.to_string();
-    let qualifiers = qualifiers.into_iter().collect();
+    let qualifiers = qualifiers.into();
     PurlParts { kind: "oci".into(), name, version, qualifiers, ..PurlParts::default() }.build().ok()
 }
 
@@ -230,7 +238,8 @@ fn fix_word(fix: &FixState) -> &'static str {
 
 /// What to do about a finding, in one sentence. Other tools read the version out of the first form.
 fn advice(report: &ScanReport, finding: &Finding) -> String {
-    let name = report.package(&finding.package).map_or_else(|| finding.package.parts().name, |p| p.name.to_string());
+    let name =
+        find(&report.packages, &finding.package).map_or_else(|| finding.package.parts().name, |p| p.name.to_string());
     match &finding.fix {
         FixState::Fixed(version) => format!("Upgrade {name} to version {version}"),
         FixState::NotAffected => format!("Nothing: {name} is not affected"),

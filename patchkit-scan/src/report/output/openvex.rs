@@ -4,13 +4,13 @@
 //! given; what rests on a guess is `under_investigation`. `fixed` is stated by [`rescan_vex`] alone, which has seen
 //! that a finding is gone: a claim of somebody else that something is fixed is passed on as `under_investigation`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use patchkit_core::{AdvisoryId, Error, Finding, FixState, Presence, Purl, Result, ScanReport, Suppressed};
 use serde_json::{Value, json};
 
-use super::{WriteOptions, address, advice, compact, identity, image_purl, pretty, uuid};
-use crate::purl_pattern::coordinates;
+use super::{WriteOptions, address, advice, compact, identity, image_purl, pretty, sorted, uuid};
+use crate::purl_pattern::{coordinates, find};
 
 /// The justifications of the specification.
 const JUSTIFICATIONS: [&str; 5] = [
@@ -39,13 +39,14 @@ pub fn rescan_vex(before: &[ScanReport], after: &[ScanReport], options: &WriteOp
         let message = "the reports from before and after are not about the same platforms";
         return Err(Error::invalid(message).during("write a VEX document"));
     }
+    let (before, after): (Vec<_>, Vec<_>) = (sorted(before), sorted(after));
     let mut statements = Vec::new();
-    for report in after {
+    for report in &after {
         let old = before.iter().filter(|old| old.platform == report.platform);
         statements.extend(old.flat_map(|old| gone(old, report, options)));
         statements.extend(about(report, options));
     }
-    let both: Vec<_> = before.iter().chain(after).cloned().collect();
+    let both: Vec<_> = before.iter().chain(&after).cloned().collect();
     Ok(pretty(&envelope("openvex-rescan", &both, options, statements)))
 }
 
@@ -79,7 +80,7 @@ enum Judgement {
 }
 
 fn judge(report: &ScanReport, finding: &Finding) -> Judgement {
-    let presence = report.package(&finding.package).map_or(Presence::Installed, |package| package.presence);
+    let presence = find(&report.packages, &finding.package).map_or(Presence::Installed, |package| package.presence);
     match (&finding.fix, presence) {
         (FixState::NotAffected, _) => {
             let impact = format!("{} says that it is not affected", finding.source);
@@ -161,11 +162,14 @@ fn gone(before: &ScanReport, after: &ScanReport, options: &WriteOptions) -> Vec<
     let left: BTreeSet<_> = after.findings.iter().chain(dropped).flat_map(ids).collect();
     let blind = after.warnings.iter().find(|warning| !before.warnings.contains(warning));
     let gone = before.findings.iter().filter(|finding| !ids(finding).iter().any(|id| left.contains(id)));
+    let mut places = BTreeMap::<_, Vec<&Purl>>::new();
+    for package in &after.packages {
+        places.entry(coordinates(&package.purl)).or_default().push(&package.purl);
+    }
     let state = |finding: &Finding| {
-        let place = coordinates(&finding.package);
-        let same =
-            |purl: &&Purl| coordinates(purl) == place && purl.parts().qualifiers == finding.package.parts().qualifiers;
-        let now = after.packages.iter().map(|package| &package.purl).find(same);
+        let qualifiers = finding.package.parts().qualifiers;
+        let now = places.get(&coordinates(&finding.package)).into_iter().flatten();
+        let now = now.copied().find(|purl| purl.parts().qualifiers == qualifiers);
         let judgement = match (blind, now) {
             (Some(warning), _) => Judgement::UnderInvestigation(format!("the scan after patching warns: {warning}")),
             (None, Some(now)) if *now == finding.package => {

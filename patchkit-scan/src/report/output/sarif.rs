@@ -9,6 +9,7 @@ use patchkit_core::{Finding, FixState, ScanReport, Severity, Suppressed};
 use serde_json::{Value, json};
 
 use super::{WriteOptions, address, advice, compact, score, to_value};
+use crate::purl_pattern::find;
 
 pub(super) fn document(reports: &[ScanReport], options: &WriteOptions) -> Value {
     json!({
@@ -97,7 +98,7 @@ fn result(
     suppressed: Option<&Suppressed>,
     rule: usize,
 ) -> Value {
-    let package = report.package(&finding.package);
+    let package = find(&report.packages, &finding.package);
     let name = package.map_or_else(|| finding.package.parts().name, |package| package.name.to_string());
     let version = package.map_or_else(|| finding.package.parts().version, |package| package.version.to_string());
     let fixed = match &finding.fix {

@@ -1,12 +1,14 @@
 //! SPDX 2.3 JSON: images and their packages; findings as references of category `SECURITY`.
 //!
 //! Source: the SPDX specification 2.3. It has no fields for layers, severities and fixed versions: those are
-//! annotations, in Trivy's form `name: value`. Licences are not looked at, and so are not asserted.
+//! annotations, in Trivy's form `name: value`, and elements have ids that Trivy knows their kind by. Licences are not looked at, and so are not asserted.
 
-use patchkit_core::{Distribution, Finding, Package, ScanReport, Suppressed};
+use std::collections::BTreeMap;
+
+use patchkit_core::{Distribution, Finding, Package, Purl, ScanReport, Suppressed};
 use serde_json::{Value, json};
 
-use super::{WriteOptions, address, advice, compact, identity, image_purl, line, uuid};
+use super::{WriteOptions, address, advice, compact, identity, image_purl, line, trivy::family, uuid};
 
 const NONE: &str = "NOASSERTION";
 
@@ -15,7 +17,7 @@ pub(super) fn document(reports: &[ScanReport], options: &WriteOptions) -> Value 
     let name = options.name_of(&reports[0]);
     let (mut packages, mut relationships) = (Vec::new(), Vec::new());
     for (n, report) in reports.iter().enumerate() {
-        Writer { report, options, prefix: format!("SPDXRef-{n}") }.write(&mut packages, &mut relationships);
+        Writer::new(report, options, n).write(&mut packages, &mut relationships);
     }
     json!({
         "spdxVersion": "SPDX-2.3",
@@ -39,24 +41,39 @@ fn tool() -> String {
 struct Writer<'a> {
     report: &'a ScanReport,
     options: &'a WriteOptions,
-    prefix: String,
+    number: usize,
+    /// The findings by their packages.
+    found: BTreeMap<&'a Purl, Vec<&'a Finding>>,
+    /// Those that do not count.
+    dropped: BTreeMap<&'a Purl, Vec<&'a Suppressed>>,
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
+    fn new(report: &'a ScanReport, options: &'a WriteOptions, number: usize) -> Self {
+        let (mut found, mut dropped) = (BTreeMap::<_, Vec<_>>::new(), BTreeMap::<_, Vec<_>>::new());
+        for finding in &report.findings {
+            found.entry(&finding.package).or_default().push(finding);
+        }
+        for suppressed in &report.suppressed {
+            dropped.entry(&suppressed.finding.package).or_default().push(suppressed);
+        }
+        Self { report, options, number, found, dropped }
+    }
+
     fn write(&self, packages: &mut Vec<Value>, relationships: &mut Vec<Value>) {
-        let image = format!("{}-Image", self.prefix);
+        let image = format!("SPDXRef-ContainerImage-{}", self.number);
         let mut relate = |from: &str, kind: &str, to: &str| {
             relationships.push(json!({"spdxElementId": from, "relationshipType": kind, "relatedSpdxElement": to}));
         };
         relate("SPDXRef-DOCUMENT", "DESCRIBES", &image);
         packages.push(self.image(&image));
         if let Some(distribution) = &self.report.distribution {
-            let id = format!("{}-OperatingSystem", self.prefix);
+            let id = format!("SPDXRef-OperatingSystem-{}", self.number);
             relate(&image, "CONTAINS", &id);
-            packages.push(operating_system(&id, distribution));
+            packages.push(self.operating_system(&id, distribution));
         }
         for (n, package) in self.report.packages.iter().enumerate() {
-            let id = format!("{}-Package-{n}", self.prefix);
+            let id = format!("SPDXRef-Package-{}-{n}", self.number);
             relate(&image, "CONTAINS", &id);
             packages.push(self.package(&id, package));
         }
@@ -84,11 +101,28 @@ impl Writer<'_> {
         }))
     }
 
+    fn operating_system(&self, id: &str, distribution: &Distribution) -> Value {
+        let notes = ["Class: os-pkgs".to_owned(), format!("Type: {}", family(distribution))];
+        compact(json!({
+            "name": distribution.id,
+            "SPDXID": id,
+            "versionInfo": distribution.version_id.as_deref().or(distribution.codename.as_deref()),
+            "downloadLocation": NONE,
+            "filesAnalyzed": false,
+            "licenseConcluded": NONE,
+            "licenseDeclared": NONE,
+            "copyrightText": NONE,
+            "primaryPackagePurpose": "OPERATING-SYSTEM",
+            "description": distribution.pretty_name,
+            "annotations": self.annotations(notes.into_iter()),
+        }))
+    }
+
     fn package(&self, id: &str, package: &Package) -> Value {
         let source = package.source.as_ref();
         let source = source.map(|source| format!("built package from: {} {}", source.name, source.version));
-        let found = self.report.findings.iter().filter(|finding| finding.package == package.purl);
-        let dropped = self.report.suppressed.iter().filter(|s| s.finding.package == package.purl);
+        let found = self.found.get(&package.purl).into_iter().flatten().copied();
+        let dropped = self.dropped.get(&package.purl).into_iter().flatten().copied();
         let mut references = vec![purl_reference(package.purl.as_str())];
         references.extend(found.clone().map(|finding| self.security(finding, None)));
         references.extend(dropped.clone().map(|suppressed| self.security(&suppressed.finding, Some(suppressed))));
@@ -136,21 +170,6 @@ impl Writer<'_> {
         };
         comments.map(of).collect()
     }
-}
-
-fn operating_system(id: &str, distribution: &Distribution) -> Value {
-    compact(json!({
-        "name": distribution.id,
-        "SPDXID": id,
-        "versionInfo": distribution.version_id.as_deref().or(distribution.codename.as_deref()),
-        "downloadLocation": NONE,
-        "filesAnalyzed": false,
-        "licenseConcluded": NONE,
-        "licenseDeclared": NONE,
-        "copyrightText": NONE,
-        "primaryPackagePurpose": "OPERATING-SYSTEM",
-        "description": distribution.pretty_name,
-    }))
 }
 
 fn purl_reference(purl: &str) -> Value {

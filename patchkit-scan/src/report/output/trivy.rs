@@ -2,12 +2,13 @@
 //!
 //! Source: the output of Trivy 0.76. Fields of which nothing is known are left out, as Trivy does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use patchkit_core::{Distribution, Finding, FixState, Package, ScanReport, Severity, Suppressed};
 use serde_json::{Map, Value, json};
 
 use super::{WriteOptions, address, compact, cvss_version, evr, identity, image_purl, score, uuid};
+use crate::purl_pattern::find;
 
 pub(super) fn document(report: &ScanReport, options: &WriteOptions) -> Value {
     let name = options.name_of(report);
@@ -88,9 +89,10 @@ fn result(report: &ScanReport, name: &str, key: &Key, packages: &[&Package]) -> 
         }
         (None, _, _) => language_target(&key.kind).into(),
     };
-    let is_here = |finding: &&Finding| packages.iter().any(|package| package.purl == finding.package);
-    let found: Vec<_> = report.findings.iter().filter(is_here).map(|f| vulnerability(report, f)).collect();
-    let modified = report.suppressed.iter().filter(|suppressed| is_here(&&suppressed.finding));
+    let here: BTreeSet<_> = packages.iter().map(|package| &package.purl).collect();
+    let found = report.findings.iter().filter(|finding| here.contains(&finding.package));
+    let found: Vec<_> = found.map(|finding| vulnerability(report, finding)).collect();
+    let modified = report.suppressed.iter().filter(|suppressed| here.contains(&suppressed.finding.package));
     let modified: Vec<_> = modified.map(|suppressed| modified_finding(report, suppressed)).collect();
     compact(json!({
         "Target": target,
@@ -131,7 +133,7 @@ fn layer(package: &Package) -> Value {
 }
 
 fn vulnerability(report: &ScanReport, finding: &Finding) -> Value {
-    let package = report.package(&finding.package);
+    let package = find(&report.packages, &finding.package);
     let name = package.map_or_else(|| finding.package.parts().name, |package| package.name.to_string());
     let installed = package.map_or_else(|| finding.package.parts().version, |package| package.version.to_string());
     let (status, fixed) = match &finding.fix {
