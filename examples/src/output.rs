@@ -76,6 +76,9 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
 pub(crate) fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED).set_header(header).set_content_arrangement(ContentArrangement::Dynamic);
+    // The same table in tests, whatever terminal they run in.
+    #[cfg(test)]
+    table.force_no_tty();
     for row in rows {
         table.add_row(row);
     }

@@ -70,3 +70,14 @@ fn indented(reason: &Reason) -> String {
         false => format!("{reason}\n"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_whole_report() {
+        let summary = include_str!("../../patchkit-rollout/tests/data/summary.json");
+        insta::assert_snapshot!(report(&serde_json::from_str(summary).unwrap()));
+    }
+}

@@ -87,6 +87,10 @@ async fn a_blob_that_was_damaged_on_disk_is_found() {
     fs::write(f.folder.path().join("blobs/sha256").join(digest.hex()), "hellO").unwrap();
     let stream = f.layout.blob(f.layout.repository(), &digest, ByteRange::FULL, &f.cx).await.unwrap();
     assert_eq!(stream.collect(100).await.unwrap_err().kind(), ErrorKind::Corrupt);
+    // Put again, it is whole again.
+    f.layout.put_blob(f.layout.repository(), &blob, &f.cx).await.unwrap();
+    let stream = f.layout.blob(f.layout.repository(), &digest, ByteRange::FULL, &f.cx).await.unwrap();
+    assert_eq!(stream.collect(100).await.unwrap(), "hello");
 }
 
 #[tokio::test]

@@ -63,3 +63,14 @@ pub(crate) fn table(plan: &Plan) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_as_a_table() {
+        let plan: Plan = serde_json::from_str(include_str!("../../tests/data/plan.json")).unwrap();
+        insta::assert_snapshot!(table(&plan));
+    }
+}

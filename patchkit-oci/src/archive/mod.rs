@@ -245,10 +245,6 @@ impl Archive {
 impl ListTags for Archive {
     async fn tags(&self, repository: &Repository, cx: &Context) -> Result<Vec<String>> {
         cx.check()?;
-        let tags = self.view().tags(repository);
-        if tags.is_empty() && *repository != self.0.own {
-            return Err(Error::not_found("no such repository").on(repository));
-        }
-        Ok(tags)
+        self.view().tags(repository)
     }
 }

@@ -43,6 +43,10 @@ const MAX_INDEX: u64 = 64 << 20;
 /// Many processes may write at once, and may be killed at any moment: what is visible is always whole. A manifest that
 /// lost its tag can still be had by its digest until [`collect_garbage`](Self::collect_garbage) takes it.
 ///
+/// What is put under a digest that is there already is not written again. Up to 1 MiB it is read and hashed before it
+/// is believed; a larger blob is believed by its size, as other tools do, since a layout that is filled again and again
+/// would be read whole each time. Damage in it is found by whoever reads it: every blob is hashed while it is read.
+///
 /// ```
 /// use patchkit_core::{Context, Registry};
 /// use patchkit_oci::Layout;
@@ -314,14 +318,7 @@ impl ListTags for Layout {
     async fn tags(&self, repository: &Repository, cx: &Context) -> Result<Vec<String>> {
         cx.check()?;
         let repository = repository.clone();
-        self.read(move |view| {
-            let tags = view.tags(&repository);
-            if tags.is_empty() && repository != *view.own {
-                return Err(Error::not_found("no such repository").on(&repository));
-            }
-            Ok(tags)
-        })
-        .await
+        self.read(move |view| view.tags(&repository)).await
     }
 }
 

@@ -59,12 +59,16 @@ impl View<'_> {
         Document::of(&manifest)?.descriptor(*digest, manifest.bytes.len() as u64)
     }
 
-    /// The tags of a repository, sorted.
-    pub(crate) fn tags(&self, repository: &Repository) -> Vec<String> {
+    /// The tags of a repository, sorted; `NotFound` for one that is not the own and has none.
+    pub(crate) fn tags(&self, repository: &Repository) -> Result<Vec<String>> {
         let full = self.index.tags(repository);
         let bare = self.index.names().map(|(name, _)| name.to_owned());
         let bare = bare.filter(|name| repository == self.own && repository.tag(name).is_ok());
-        full.into_iter().chain(bare).collect::<BTreeSet<_>>().into_iter().collect()
+        let tags: BTreeSet<String> = full.into_iter().chain(bare).collect();
+        if tags.is_empty() && repository != self.own {
+            return Err(Error::not_found("no such repository").on(repository));
+        }
+        Ok(tags.into_iter().collect())
     }
 
     /// The manifests that refer to a digest, in digest order.

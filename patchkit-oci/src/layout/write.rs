@@ -13,6 +13,9 @@ use super::{
 };
 use crate::file::{Sink, blocking, on};
 
+/// A blob that is there up to this size is hashed before it is believed: configurations and manifests.
+const READ_TO_BELIEVE: u64 = 1 << 20;
+
 impl Layout {
     /// Writes a blob unless it is there.
     pub(super) async fn store_blob(&self, blob: &Blob, cx: &Context) -> Result<()> {
@@ -193,8 +196,8 @@ impl Folder {
         disk::write(&self.0, &self.path("index.json"), &index.render(), lock)
     }
 
-    /// Whether a blob is there in its size. One that is counts as new again, so that it is no garbage before someone
-    /// who found it here names it.
+    /// Whether a blob is there, whole as far as that is cheap to say. One that is counts as new again, so that it is no
+    /// garbage before someone who found it here names it.
     fn touch(&self, digest: &Digest, size: u64) -> Result<bool> {
         let _lock = disk::Lock::shared(&self.0)?;
         self.touch_locked(digest, size)
@@ -202,15 +205,17 @@ impl Folder {
 
     fn touch_locked(&self, digest: &Digest, size: u64) -> Result<bool> {
         let path = disk::blob_path(&self.0, digest);
-        match fs::metadata(&path) {
-            Ok(metadata) if metadata.len() == size => {
-                renew(&path);
-                Ok(true)
-            }
-            Ok(_) => Ok(false),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(on(&path)(error)),
+        let there = match fs::metadata(&path) {
+            Ok(metadata) if metadata.len() != size => false,
+            Ok(_) if size <= READ_TO_BELIEVE => hash(digest, &fs::read(&path).map_err(on(&path))?) == *digest,
+            Ok(_) => true,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+            Err(error) => return Err(on(&path)(error)),
+        };
+        if there {
+            renew(&path);
         }
+        Ok(there)
     }
 
     /// Enters a manifest that lost its tag without a name, where it would be lost as a referrer otherwise.

@@ -41,6 +41,8 @@ struct Guarded {
     /// Uses of one token before it is refused.
     uses: u32,
     used: AtomicU32,
+    /// Whether each refresh token is good for once, and comes with the next.
+    rotates: bool,
 }
 
 impl Guarded {
@@ -48,13 +50,18 @@ impl Guarded {
         let fake = Fake::default();
         fake.add_manifest("v1", OCI, "{}");
         let (issued, used) = (AtomicU32::new(0), AtomicU32::new(0));
-        Self { fake, wanted: wanted.map(Into::into), issued, uses: u32::MAX, used }
+        Self { fake, wanted: wanted.map(Into::into), issued, uses: u32::MAX, used, rotates: false }
     }
 
     fn token(&self, request: &Seen) -> Answer {
         let form: std::collections::HashMap<_, _> = url::form_urlencoded::parse(&request.body).into_owned().collect();
         let shown = form.get("refresh_token").map(String::as_str).or(request.header("authorization"));
-        if shown != self.wanted.as_deref() {
+        let next = |number| format!("refresh {number}");
+        let wanted = match self.issued.load(Ordering::SeqCst) {
+            number if self.rotates && number > 0 => Some(next(number)),
+            _ => self.wanted.clone(),
+        };
+        if shown != wanted.as_deref() {
             return Answer::error(401, "UNAUTHORIZED");
         }
         let mut scopes = request.query("scope");
@@ -67,7 +74,8 @@ impl Guarded {
         self.used.store(0, Ordering::SeqCst);
         let token = BASE64_STANDARD.encode(format!("{number} {}", scopes.join(" ")));
         let key = if number.is_multiple_of(2) { "token" } else { "access_token" };
-        Answer::new(200).body(format!(r#"{{"{key}":"{token}","expires_in":300}}"#))
+        let refresh = if self.rotates { format!(r#","refresh_token":"{}""#, next(number + 1)) } else { String::new() };
+        Answer::new(200).body(format!(r#"{{"{key}":"{token}","expires_in":300{refresh}}}"#))
     }
 
     fn is_allowed(&self, request: &Seen, scope: &str) -> bool {
@@ -123,6 +131,21 @@ async fn a_token_for_a_password_or_a_refresh_token() {
     let asked = &server.seen()[1];
     assert_eq!((asked.method.as_str(), asked.header("authorization")), ("POST", None));
     assert!(String::from_utf8_lossy(&asked.body).contains("grant_type=refresh_token"));
+}
+
+/// RFC 6749, section 6: the next refresh token takes the place of the one that was used.
+#[tokio::test]
+async fn a_refresh_token_that_is_replaced_is_used_once() {
+    let server = Server::start(Guarded { rotates: true, ..Guarded::new(Some("refresh me")) }).await;
+    let credential = Credential::IdentityToken("refresh me".into());
+    let client = RegistryClient::new(options().with_credential(server.host(), credential)).unwrap();
+    let cx = Context::new();
+    let many = ["a", "b", "c", "d"].map(|name| {
+        let reference: Reference = format!("{}/{name}:v1", server.host()).parse().unwrap();
+        let (client, cx) = (&client, &cx);
+        async move { client.resolve(&reference, cx).await }
+    });
+    futures::future::try_join_all(many).await.unwrap();
 }
 
 #[tokio::test]

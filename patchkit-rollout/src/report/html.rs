@@ -145,3 +145,15 @@ fn reason_item(reason: &Reason) -> Markup {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A page of everything that a summary can hold, with names that would break it if they were not escaped.
+    #[test]
+    fn the_whole_page() {
+        let summary: Summary = serde_json::from_str(include_str!("../../tests/data/summary.json")).unwrap();
+        insta::assert_snapshot!(page(&summary).replace(STYLE, "…").replace("><", ">\n<"));
+    }
+}

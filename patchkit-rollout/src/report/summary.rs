@@ -7,10 +7,10 @@ use patchkit_core::{
     AdvisoryId, Change, Descriptor, Digest, Identity, Note, Observation, Patched, Plan, Platform, Reason, Reference,
     Released, ScanReport, Severity, Unfixable,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What a run did, from the target to what runs now.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
     /// What was asked for.
     pub target: Reference,
@@ -35,7 +35,7 @@ pub struct Summary {
 }
 
 /// What was done to one platform's image.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImageSummary {
     /// The platform.
     pub platform: Platform,
@@ -60,7 +60,7 @@ pub struct ImageSummary {
 }
 
 /// A vulnerability that is gone.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FixedFinding {
     /// The vulnerability.
     pub id: AdvisoryId,

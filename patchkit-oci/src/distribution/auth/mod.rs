@@ -15,10 +15,11 @@ use std::{
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use jiff::{SignedDuration, Timestamp};
-use patchkit_core::{Context, Error, Result};
+use patchkit_core::{Context, Digest, Error, Result};
 use reqwest::header::{HeaderMap, HeaderValue};
 
 use super::{endpoint::Place, exchange::Access, options::Options, wire::Wire};
+use challenge::Bearer;
 pub(super) use challenge::{Challenge, parse as parse_challenges};
 pub use credential::Credential;
 pub(super) use file::AuthFile;
@@ -37,6 +38,10 @@ pub(super) struct Auth {
     challenges: Mutex<HashMap<String, Challenge>>,
     /// One lock for each party, so that many at once fetch one token.
     grants: Mutex<HashMap<Party, Arc<tokio::sync::Mutex<Option<Grant>>>>>,
+    /// By host and the digest of a refresh token: the one that came in its place. It is held while it is used, since
+    /// some servers take each one once only. It lives as long as the client and is written nowhere: files of
+    /// credentials are other programs', too.
+    refreshed: Mutex<HashMap<(String, Digest), Arc<tokio::sync::Mutex<Credential>>>>,
 }
 
 /// Whom a grant is for: what is to be done with which repository.
@@ -90,7 +95,8 @@ fn basic(username: &str, password: &str) -> String {
 impl Auth {
     pub(super) fn new(options: &Options, wire: Arc<Wire>) -> Self {
         let credentials = Credentials::new(options.credentials.clone(), options.auth_files.clone());
-        Self { wire, credentials, challenges: Mutex::default(), grants: Mutex::default() }
+        let (challenges, grants, refreshed) = Default::default();
+        Self { wire, credentials, challenges, grants, refreshed }
     }
 
     /// What to send before anybody asks: a grant that is still good, or a new one where the host has asked before.
@@ -131,8 +137,11 @@ impl Auth {
             (Challenge::Bearer { .. }, Some(Credential::RegistryToken(token))) => {
                 Grant::new(&format!("Bearer {token}"), BASIC_LIFETIME, cx.now())
             }
+            (Challenge::Bearer(bearer), Some(Credential::IdentityToken(token))) => {
+                self.refresh(party, bearer, &token, cx).await
+            }
             (Challenge::Bearer(bearer), credential) => {
-                token::fetch(&self.wire, bearer, &party.scopes, credential.as_ref(), cx).await
+                Ok(token::fetch(&self.wire, bearer, &party.scopes, credential.as_ref(), cx).await?.grant)
             }
             (Challenge::Basic, Some(Credential::Basic { username, password })) => {
                 Grant::basic(&username, &password, cx.now())
@@ -144,6 +153,19 @@ impl Auth {
                 Err(Error::denied(format!("{} asks for credentials, and none are known for it", party.host)))
             }
         }
+    }
+
+    /// A token for a refresh token, or for what came in its place when it was used before.
+    async fn refresh(&self, party: &Party, bearer: &Bearer, token: &str, cx: &Context) -> Result<Grant> {
+        let key = (party.host.clone(), Digest::of(token));
+        let first = || Arc::new(Credential::IdentityToken(token.to_owned()).into());
+        let newest = Arc::clone(lock(&self.refreshed).entry(key).or_insert_with(first));
+        let mut newest = newest.lock().await;
+        let answered = token::fetch(&self.wire, bearer, &party.scopes, Some(&newest), cx).await?;
+        if let Some(next) = answered.refresh {
+            *newest = Credential::IdentityToken(next);
+        }
+        Ok(answered.grant)
     }
 
     fn slot(&self, party: &Party) -> Arc<tokio::sync::Mutex<Option<Grant>>> {

@@ -27,6 +27,13 @@ const LIMIT: u64 = 1 << 20;
 /// How long a token is good that does not say so (the specification's default).
 const DEFAULT_LIFETIME: u64 = 60;
 
+/// What a token server gives.
+pub(super) struct Answered {
+    pub(super) grant: Grant,
+    /// The refresh token to use from now on, where the one that was used is used up by that (RFC 6749, section 6).
+    pub(super) refresh: Option<String>,
+}
+
 /// A token for some scopes and those that the challenge named.
 pub(super) async fn fetch(
     wire: &Wire,
@@ -34,7 +41,7 @@ pub(super) async fn fetch(
     scopes: &BTreeSet<String>,
     credential: Option<&Credential>,
     cx: &Context,
-) -> Result<Grant> {
+) -> Result<Answered> {
     let realm = Url::parse(&bearer.realm)
         .map_err(|error| Error::denied("the registry names a token server that has no URL").because(error))?;
     let scopes: BTreeSet<&str> = scopes.iter().chain(&bearer.scopes).map(String::as_str).collect();
@@ -82,9 +89,10 @@ struct Answer {
     token: Option<String>,
     access_token: Option<String>,
     expires_in: Option<u64>,
+    refresh_token: Option<String>,
 }
 
-async fn read(wire: &Wire, response: Response, cx: &Context) -> Result<Grant> {
+async fn read(wire: &Wire, response: Response, cx: &Context) -> Result<Answered> {
     let (status, delay) = (response.status(), retry_after(response.headers(), cx.now()));
     let body = wire.collect(response, LIMIT, cx).await?;
     if !status.is_success() {
@@ -99,5 +107,6 @@ async fn read(wire: &Wire, response: Response, cx: &Context) -> Result<Grant> {
     let token = token.ok_or_else(|| Error::denied("the token server gave no token"))?;
     let lifetime = answer.expires_in.unwrap_or(DEFAULT_LIFETIME).max(1);
     // A little early, so that it does not expire on the way.
-    Grant::new(&format!("Bearer {token}"), Duration::from_secs(lifetime) * 9 / 10, cx.now())
+    let grant = Grant::new(&format!("Bearer {token}"), Duration::from_secs(lifetime) * 9 / 10, cx.now())?;
+    Ok(Answered { grant, refresh: answer.refresh_token.filter(|token| !token.is_empty()) })
 }
