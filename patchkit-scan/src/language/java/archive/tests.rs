@@ -81,6 +81,9 @@ fn a_project_file_alone_says_it_too() {
         "<project><parent><groupId>io.m</groupId><version>4.9</version></parent><artifactId>aop</artifactId></project>";
     let bytes = jar(&[text("META-INF/maven/io.m/aop/pom.xml", project)]);
     assert_eq!(shown("aop-4.9.jar", &bytes), ["pkg:maven/io.m/aop@4.9 aop-4.9.jar Installed"]);
+    let unresolved = project.replace("4.9", "${revision}");
+    let bytes = jar(&[text("META-INF/maven/io.m/aop/pom.xml", &unresolved)]);
+    assert_eq!(shown("aop-5.0.jar", &bytes), ["pkg:maven/io.m/aop@5.0 aop-5.0.jar Installed"]);
 }
 
 #[test]
