@@ -19,6 +19,7 @@ pub(crate) fn detectors() -> Vec<Box<dyn Detector>> {
         Box::new(golang::GoMod),
         Box::new(java::GradleLockfile),
         Box::new(java::Archives),
+        Box::new(java::Runtimes),
         Box::new(rust::CargoLock),
     ]
 }

@@ -126,9 +126,11 @@ impl Survey {
     }
 }
 
+/// Whether an entry matters: `pom.properties` wherever it lies, as in the classes of a web application, but `pom.xml` only
+/// where Maven puts it: elsewhere it is an example or a template.
 fn is_wanted(name: &str) -> bool {
-    let is_maven = name.starts_with(MAVEN) && (name.ends_with("/pom.properties") || name.ends_with("/pom.xml"));
-    is_maven || name.eq_ignore_ascii_case(MANIFEST) || has_ending(name)
+    let is_project = name.starts_with(MAVEN) && name.ends_with("/pom.xml");
+    is_project || name.ends_with("/pom.properties") || name.eq_ignore_ascii_case(MANIFEST) || has_ending(name)
 }
 
 /// What an archive says of itself.

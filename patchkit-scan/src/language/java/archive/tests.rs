@@ -102,6 +102,13 @@ fn manifest_and_name_are_asked_last() {
 }
 
 #[test]
+fn the_classes_of_an_application_may_say_what_it_is() {
+    let classes = format!("WEB-INF/classes/{}", pom("org.a", "b"));
+    let bytes = jar(&[text(&classes, PROPERTIES), text("archetype-resources/pom.xml", "<project/>")]);
+    assert_eq!(shown("b.war", &bytes), ["pkg:maven/org.a/b@1.0 b.war Installed"]);
+}
+
+#[test]
 fn a_damaged_archive_is_a_problem() {
     let error = detect("a.jar", b"PK\x03\x04 and no more").unwrap_err();
     assert_eq!(error.to_string(), "no zip archive: it has no end record");
