@@ -54,6 +54,7 @@ pub(crate) fn detectors() -> Vec<Box<dyn Detector>> {
         Box::new(golang::GoMod),
         Box::new(java::GradleLockfile),
         Box::new(java::Archives),
+        Box::new(java::Runtimes),
         Box::new(rust::CargoLock),
     ];
     detectors.extend(LANGUAGES.into_iter().map(|files| Box::new(files) as Box<dyn Detector>));

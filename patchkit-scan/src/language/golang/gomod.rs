@@ -3,7 +3,7 @@
 //! Source: the Go modules reference, "go.mod files". Only what it asks for is read, not what those ask for: since Go 1.17
 //! a `go.mod` has the whole list.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use patchkit_core::{Package, Presence};
 use thiserror::Error;
@@ -13,8 +13,8 @@ use crate::inventory::{Candidate, Content, Detector, Problem};
 
 /// The detector of `go.mod`.
 ///
-/// A module that is replaced is what it is replaced by; one that is excluded at some version is still there at another, so
-/// that exclusions change nothing.
+/// A module that is replaced is what it is replaced by; one that is excluded at the very version that is asked for is left
+/// out, since Go takes another.
 #[derive(Debug)]
 pub(in crate::language) struct GoMod;
 
@@ -46,12 +46,13 @@ fn parse(text: &str) -> Result<Vec<Package>, ParseGoModError> {
     for (index, line) in text.lines().enumerate() {
         file.line(line).map_err(|reason| ParseGoModError { line: index + 1, reason })?;
     }
-    let File { required, replaced, block } = file;
+    let File { required, replaced, excluded, block } = file;
     if block.is_some() {
         return Err(ParseGoModError { line: text.lines().count(), reason: "a block is not closed" });
     }
-    let modules = required.into_iter().map(|(path, version)| {
-        let (asked, any) = (Module { path: path.clone(), version }, Module { path, version: String::new() });
+    let required = required.into_iter().map(|(path, version)| Module { path, version });
+    let modules = required.filter(|asked| !excluded.contains(asked)).map(|asked| {
+        let any = Module { path: asked.path.clone(), version: String::new() };
         replaced.get(&asked).or_else(|| replaced.get(&any)).cloned().unwrap_or(asked)
     });
     let declared = modules.filter_map(|Module { path, version }| module(&path, &version));
@@ -64,6 +65,7 @@ struct File {
     required: BTreeMap<String, String>,
     /// What replaces a module at a version, or (with an empty one) at any.
     replaced: BTreeMap<Module, Module>,
+    excluded: BTreeSet<Module>,
     /// The directive of the block we are in.
     block: Option<String>,
 }
@@ -93,6 +95,10 @@ impl File {
             "require" => {
                 let [path, version] = words else { return Err("require takes a module and a version") };
                 self.required.insert(path.clone(), version.clone());
+            }
+            "exclude" => {
+                let [path, version] = words else { return Err("exclude takes a module and a version") };
+                self.excluded.insert(Module { path: path.clone(), version: version.clone() });
             }
             "replace" => {
                 let (from, to) = replacement(words).ok_or("replace takes a module, => and what replaces it")?;
@@ -149,7 +155,7 @@ mod tests {
     fn requirements_single_and_in_blocks() {
         let text = "module example.org/a // of ours\n\ngo 1.22\n\nrequire rsc.io/quote v1.5.2\n\nrequire (\n\
                     \tgithub.com/x/y/v2 v2.0.1 // indirect\n\t\"gopkg.in/z.v3\" v3.0.0-20210107192922-496545a6307b\n)\n\
-                    exclude github.com/x/y/v2 v2.0.0\nretract v1.0.0\n";
+                    exclude github.com/x/y/v2 v2.0.0\nexclude b.org/b v1.0.0\nrequire b.org/b v1.0.0\nretract v1.0.0\n";
         let expected = [
             "pkg:golang/github.com/x/y/v2@v2.0.1",
             "pkg:golang/gopkg.in/z.v3@v3.0.0-20210107192922-496545a6307b",

@@ -44,8 +44,11 @@ fn standard_library(info: &BuildInfo) -> Option<Package> {
     package(&parts("golang", "", "stdlib", version), "stdlib", Presence::Installed)
 }
 
-/// A module at a version, `v` and all.
+/// A module at a version, `v` and all; `None` where that is none.
 fn module(path: &str, version: &str) -> Option<Package> {
+    if version == version::DEVEL {
+        return None;
+    }
     let (namespace, name) = path.rsplit_once('/').unwrap_or(("", path));
     package(&parts("golang", namespace, name, version), path, Presence::Installed)
 }

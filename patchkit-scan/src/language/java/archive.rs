@@ -126,9 +126,11 @@ impl Survey {
     }
 }
 
+/// Whether an entry matters: `pom.properties` wherever it lies, as in the classes of a web application, but `pom.xml` only
+/// where Maven puts it: elsewhere it is an example or a template.
 fn is_wanted(name: &str) -> bool {
-    let is_maven = name.starts_with(MAVEN) && (name.ends_with("/pom.properties") || name.ends_with("/pom.xml"));
-    is_maven || name.eq_ignore_ascii_case(MANIFEST) || has_ending(name)
+    let is_project = name.starts_with(MAVEN) && name.ends_with("/pom.xml");
+    is_project || name.ends_with("/pom.properties") || name.eq_ignore_ascii_case(MANIFEST) || has_ending(name)
 }
 
 /// What an archive says of itself.
@@ -155,7 +157,7 @@ impl Description {
         if self.manifest.as_ref().is_some_and(|manifest| manifest.main("Weave-Classes").is_some()) {
             return Vec::new();
         }
-        let coordinates: Vec<Coordinates> = self.poms.values().filter_map(joined).collect();
+        let coordinates: Vec<Coordinates> = self.poms.values().map(joined).filter(Coordinates::is_whole).collect();
         let main = coordinates.iter().position(|found| is_main(found, file, &coordinates));
         let shaded = coordinates.iter().filter_map(|found| {
             let group = if found.group.is_empty() { &found.artifact } else { &found.group };
@@ -174,7 +176,8 @@ impl Description {
         let manifest = self.manifest.as_ref().unwrap_or(&none);
         let name = identity::artifact(manifest, file)?;
         let version = identity::version(manifest, file)?;
-        match group::of(&name, manifest) {
+        let named = self.poms.values().map(joined).find(|found| found.artifact == name && !found.group.is_empty());
+        match named.map(|found| found.group).or_else(|| group::of(&name, manifest)) {
             Some(group) => artifact(&group, &name, &version, Presence::Installed),
             None => artifact(&name, &name, &version, Presence::Guessed),
         }
@@ -182,14 +185,13 @@ impl Description {
 }
 
 /// The coordinates of `pom.properties`, or, where it lacks some, of the `pom.xml` beside it.
-fn joined((properties, project): &(Coordinates, Coordinates)) -> Option<Coordinates> {
+fn joined((properties, project): &(Coordinates, Coordinates)) -> Coordinates {
     let or = |own: &str, other: &str| if own.is_empty() { other.to_owned() } else { own.to_owned() };
-    let joined = Coordinates {
+    Coordinates {
         group: or(&properties.group, &project.group),
         artifact: or(&properties.artifact, &project.artifact),
         version: or(&properties.version, &project.version),
-    };
-    joined.is_whole().then_some(joined)
+    }
 }
 
 /// Whether these are the coordinates of the archive itself: the artifact that its file is called after or, where there is

@@ -1,4 +1,4 @@
-//! Java: archives (jar, war and their kin, in one another), and Gradle's lock file.
+//! Java: archives (jar, war and their kin, in one another), Gradle's lock file, and run times.
 
 mod archive;
 mod gradle;
@@ -6,11 +6,12 @@ mod group;
 mod identity;
 mod manifest;
 mod pom;
+mod runtime;
 mod zip;
 
 use patchkit_core::{Package, Presence};
 
-pub(super) use self::{archive::Archives, gradle::GradleLockfile};
+pub(super) use self::{archive::Archives, gradle::GradleLockfile, runtime::Runtimes};
 use super::package::{package, parts};
 
 /// A Maven artifact at a version, named `group:artifact`.

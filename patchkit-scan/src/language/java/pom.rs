@@ -40,7 +40,10 @@ pub(super) fn properties(text: &str) -> Coordinates {
 pub(super) fn project(text: &str) -> Coordinates {
     let values = Values::read(text);
     let own = |name: &str| values.resolved(&format!("project/{name}"));
-    let inherited = |name: &str| own(name).or_else(|| values.resolved(&format!("project/parent/{name}")));
+    let inherited = |name: &str| match values.0.contains_key(&format!("project/{name}")) {
+        true => own(name),
+        false => values.resolved(&format!("project/parent/{name}")),
+    };
     Coordinates {
         group: inherited("groupId").unwrap_or_default(),
         artifact: own("artifactId").unwrap_or_default(),
@@ -160,6 +163,8 @@ mod tests {
         assert_eq!(pom("${revision}${changelist}"), "");
         assert_eq!(pom("${deep}"), "");
         assert_eq!(pom("${none}"), "");
+        let parent = "<project><parent><version>3</version></parent><version>${none}</version></project>";
+        assert_eq!(project(parent).version, "");
     }
 
     proptest! {

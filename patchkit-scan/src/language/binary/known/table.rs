@@ -48,11 +48,6 @@ pub(super) const KNOWN: &[Known] = &[
         ],
     },
     Known { package: "httpd", name: "httpd", strings: &[r"Apache/(?<version>\d+\.\d+\.\d+)"] },
-    Known {
-        package: "libphp",
-        name: r"libphp\d*(?:\.\d+)*\.so.*",
-        strings: &[r"X-Powered-By: PHP/(?<version>\d+\.\d+\.\d+(?:(?:alpha|beta|RC)\d+)?)"],
-    },
     Known { package: "lighttpd", name: "lighttpd", strings: &[r"\x00lighttpd/(?<version>\d+\.\d+\.\d+)\x00"] },
     Known {
         package: "mariadb",
@@ -84,6 +79,11 @@ pub(super) const KNOWN: &[Known] = &[
         strings: &[r"\x00OpenSSL (?<version>\d+\.\d+\.\d+(?:[a-z]+|-(?:alpha|beta|rc)\d+)?) [^(]"],
     },
     Known { package: "perl", name: "perl", strings: &[r"/usr/local/lib/perl\d/(?<version>\d+\.\d+\.\d+)"] },
+    Known {
+        package: "php",
+        name: r"libphp\d*(?:\.\d+)*\.so.*",
+        strings: &[r"X-Powered-By: PHP/(?<version>\d+\.\d+\.\d+(?:(?:alpha|beta|RC)\d+)?)"],
+    },
     Known {
         package: "php-cli",
         name: r"php\d*(?:\.\d+)*",

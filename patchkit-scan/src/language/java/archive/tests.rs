@@ -80,6 +80,9 @@ fn a_project_file_alone_says_it_too() {
         "<project><parent><groupId>io.m</groupId><version>4.9</version></parent><artifactId>aop</artifactId></project>";
     let bytes = jar(&[text("META-INF/maven/io.m/aop/pom.xml", project)]);
     assert_eq!(shown("aop-4.9.jar", &bytes), ["pkg:maven/io.m/aop@4.9 aop-4.9.jar Installed"]);
+    let unresolved = project.replace("4.9", "${revision}");
+    let bytes = jar(&[text("META-INF/maven/io.m/aop/pom.xml", &unresolved)]);
+    assert_eq!(shown("aop-5.0.jar", &bytes), ["pkg:maven/io.m/aop@5.0 aop-5.0.jar Installed"]);
 }
 
 #[test]
@@ -95,6 +98,13 @@ fn manifest_and_name_are_asked_last() {
     assert!(shown("tool.jar", &empty).is_empty());
     let woven = jar(&[text(MANIFEST, "Weave-Classes: true\n"), text(&pom("org.a", "b"), PROPERTIES)]);
     assert!(shown("b-1.0.jar", &woven).is_empty());
+}
+
+#[test]
+fn the_classes_of_an_application_may_say_what_it_is() {
+    let classes = format!("WEB-INF/classes/{}", pom("org.a", "b"));
+    let bytes = jar(&[text(&classes, PROPERTIES), text("archetype-resources/pom.xml", "<project/>")]);
+    assert_eq!(shown("b.war", &bytes), ["pkg:maven/org.a/b@1.0 b.war Installed"]);
 }
 
 #[test]
