@@ -13,6 +13,7 @@ pub mod rescan;
 pub mod scanner;
 
 pub use advisory::AdvisoryStore;
+pub use compression::Compression;
 #[cfg(feature = "patch")]
 pub use debian::patcher::{DebianPatcher, PatchOptions, Repositories, Selection};
 pub use inventory::Inventory;

@@ -170,7 +170,10 @@ fn a_folder_says_what_is_wrong_with_it() {
 #[test]
 fn a_gzip_bomb_is_refused_in_little_memory() {
     let zeros = std::io::repeat(b'a').take(1 << 28);
-    let bomb = flate2::read::GzEncoder::new(b"{\"modified\": \"\", \"id\": \"".as_slice().chain(zeros), flate2::Compression::best());
+    let bomb = flate2::read::GzEncoder::new(
+        b"{\"modified\": \"\", \"id\": \"".as_slice().chain(zeros),
+        flate2::Compression::best(),
+    );
     let error = read("bomb", bomb, &mut |_| ()).unwrap_err();
     assert!(error.to_string().contains("a record is longer than"), "{error}");
 }

@@ -63,7 +63,9 @@ impl Group {
             ("Fixed", None) => Err("it is fixed without a version".into()),
             ("Testing", Some(version)) => Ok(Status::up_to(End::FixedElsewhere(version.into()))),
             ("Testing" | "Unknown" | "Vulnerable", _) => Ok(Status::up_to(End::NotFixed)),
-            (other, _) => Err(format!("status {other:?} is none of Fixed, Not affected, Testing, Unknown and Vulnerable")),
+            (other, _) => {
+                Err(format!("status {other:?} is none of Fixed, Not affected, Testing, Unknown and Vulnerable"))
+            }
         }
     }
 }

@@ -10,8 +10,8 @@ use std::{
 };
 
 use super::{
-    Advisory, AdvisoryError, AdvisoryErrorKind, Statement, arch, archive::Archive, csaf, debian, exploitation, json, openvex,
-    osv, oval, photon, rustsec, secdb, updateinfo, xml,
+    Advisory, AdvisoryError, AdvisoryErrorKind, Statement, arch, archive::Archive, csaf, debian, exploitation, json,
+    openvex, osv, oval, photon, rustsec, secdb, updateinfo, xml,
 };
 use crate::compression::Compression;
 
@@ -279,7 +279,9 @@ mod tests {
         ] {
             assert_eq!(detect(text.as_bytes()).unwrap(), format, "{text}");
         }
-        for text in ["", " \n", "{}", "[]", "[{}]", "{\"a\": 1}", "hello", "\u{0}\u{1}", "<", "<x>", "<!-- ", "{\"id\": \"x\"}"] {
+        for text in
+            ["", " \n", "{}", "[]", "[{}]", "{\"a\": 1}", "hello", "\u{0}\u{1}", "<", "<x>", "<!-- ", "{\"id\": \"x\"}"]
+        {
             assert!(
                 matches!(detect(text.as_bytes()).unwrap_err().kind(), AdvisoryErrorKind::UnknownFormat(_)),
                 "{text}"

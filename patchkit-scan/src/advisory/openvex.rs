@@ -91,7 +91,8 @@ impl Said {
     /// What is said to be; a notice (`USN-7372-1`) is about the CVEs it also names.
     fn ids(&self) -> Vec<(AdvisoryId, Vec<AdvisoryId>)> {
         let name = &self.vulnerability.name;
-        let others = self.vulnerability.aliases.iter().filter_map(|alias| alias.parse().ok()).filter(AdvisoryId::is_cve);
+        let others =
+            self.vulnerability.aliases.iter().filter_map(|alias| alias.parse().ok()).filter(AdvisoryId::is_cve);
         let cves: Vec<AdvisoryId> = others.collect();
         match name.is_cve() || cves.is_empty() {
             true => vec![(name.clone(), Vec::new())],
@@ -144,8 +145,13 @@ mod tests {
     #[test]
     fn archives_of_ubuntu_pro_have_the_fix_elsewhere() {
         let found = shown("fixed", "pkg:deb/ubuntu/a@1%2Besm1?arch=source&distro=esm-apps/bionic").unwrap();
-        assert_eq!(found, ["ubuntu 18.04 CVE-2024-1001 a Affected([Range { from: None, end: FixedElsewhere(\"1+esm1\") }])"]);
-        for other in ["pkg:deb/ubuntu/a@1?arch=amd64&distro=bionic", "pkg:npm/a@1", "x", "pkg:deb/ubuntu/a@1?arch=source"] {
+        assert_eq!(
+            found,
+            ["ubuntu 18.04 CVE-2024-1001 a Affected([Range { from: None, end: FixedElsewhere(\"1+esm1\") }])"]
+        );
+        for other in
+            ["pkg:deb/ubuntu/a@1?arch=amd64&distro=bionic", "pkg:npm/a@1", "x", "pkg:deb/ubuntu/a@1?arch=source"]
+        {
             assert_eq!(shown("fixed", other).unwrap(), [""; 0], "{other}");
         }
     }

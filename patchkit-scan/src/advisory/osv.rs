@@ -288,7 +288,8 @@ impl Events {
                 let version = if version == "0" { None } else { Some(ecosystem.version(version)?) };
                 from.get_or_insert(version);
             }
-            let fixed = event.fixed.as_deref().map(|version| Ok::<_, String>(ecosystem.fixed(ecosystem.version(version)?)));
+            let fixed =
+                event.fixed.as_deref().map(|version| Ok::<_, String>(ecosystem.fixed(ecosystem.version(version)?)));
             let last = event.last_affected.as_deref().map(|version| Ok(End::Last(ecosystem.version(version)?)));
             if let Some(end) = fixed.or(last).transpose()? {
                 let from = from.take().ok_or("a range ends that was not introduced")?;

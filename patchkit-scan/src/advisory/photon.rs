@@ -90,7 +90,8 @@ mod tests {
             {"cve_id": "CVE-2025-9086", "pkg": "curl", "cve_score": 7.5, "aff_ver": "x", "res_ver": "8.16.0-1.ph4", "status": "Fixed"},
             {"cve_id": "Re", "pkg": "linux", "cve_score": 5.0, "aff_ver": "NA", "res_ver": "NA", "status": "Not Affected"}]"#;
         let mut found = Vec::new();
-        read(text.as_bytes(), &mut |a| found.push(format!("{} {} {:?} {}", a.scope, a.id, a.status, a.severity))).unwrap();
+        read(text.as_bytes(), &mut |a| found.push(format!("{} {} {:?} {}", a.scope, a.id, a.status, a.severity)))
+            .unwrap();
         let expected = [
             "photon 4.0 CVE-2025-9086 Affected([Range { from: None, end: Fixed(\"8.16.0-1.ph4\") }]) high",
             "photon 4.0 UNK-1 NotAffected medium",

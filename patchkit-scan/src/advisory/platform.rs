@@ -59,9 +59,10 @@ pub(super) fn of_cpe(cpe: &str) -> Option<Platform> {
         ("oracle", "linux") => major("ol", version),
         ("redhat", "enterprise_linux") => major("rhel", version),
         // Channels of older releases, with packages of their own.
-        ("redhat", "rhel_cluster" | "rhel_cluster_storage" | "rhel_extras" | "rhel_productivity" | "rhel_virtualization") => {
-            major("rhel", version)
-        }
+        (
+            "redhat",
+            "rhel_cluster" | "rhel_cluster_storage" | "rhel_extras" | "rhel_productivity" | "rhel_virtualization",
+        ) => major("rhel", version),
         ("redhat", "rhel_els") => major("rhel", version).map(Platform::for_subscribers),
         ("rocky", "rocky" | "rocky_linux") => major("rocky", version),
         ("suse", product) => suse_cpe(product, version, update),
@@ -305,7 +306,9 @@ mod tests {
 
     #[test]
     fn a_distribution_is_one_without_a_release_too() {
-        for cpe in ["cpe:/o:redhat:enterprise_linux", "cpe:/a:redhat:enterprise_linux:9::crb", "cpe:/o:suse:sles:15:sp4"] {
+        for cpe in
+            ["cpe:/o:redhat:enterprise_linux", "cpe:/a:redhat:enterprise_linux:9::crb", "cpe:/o:suse:sles:15:sp4"]
+        {
             assert!(is_distribution(cpe), "{cpe}");
         }
         for cpe in ["cpe:/a:oracle:linux_automation_manager:2.2", "cpe:/a:redhat:rhel_eus:9.2", "cpe:/a", "x"] {

@@ -60,7 +60,8 @@ impl Builds {
             }
             let all = everywhere.get(&build.scope).is_none_or(|all| all.is_subset(&architectures));
             let any = architectures.contains("noarch") || is_source(&architectures);
-            let listed = if all || any { Vec::new() } else { architectures.into_iter().filter(|a| **a != *"src").collect() };
+            let listed =
+                if all || any { Vec::new() } else { architectures.into_iter().filter(|a| **a != *"src").collect() };
             Some((build, listed))
         })
     }
@@ -132,7 +133,8 @@ pub(super) fn stream_in_title(title: &str, version: &str) -> Option<Arc<str>> {
     let words = title.split(|c: char| c.is_whitespace() || matches!(c, ',' | '(' | ')' | '/'));
     let stream = words.filter_map(|word| Some((word, word.split_once(':')?))).find(|(_, (name, stream))| {
         let name_ok = name.starts_with(|c: char| c.is_ascii_lowercase()) || name.contains('-');
-        let announcement = ["LSA-", "HSA-", "HBA-", "HEA-", "LBA-", "XSA-", "LEA-"].iter().any(|kind| name.contains(kind));
+        let announcement =
+            ["LSA-", "HSA-", "HBA-", "HEA-", "LBA-", "XSA-", "LEA-"].iter().any(|kind| name.contains(kind));
         name_ok && !announcement && !stream.is_empty()
     });
     stream.map(|(word, _)| word.into())
@@ -187,7 +189,8 @@ mod tests {
         builds.add(build("curl-debuginfo", fixed()), Some("x86_64"));
         builds.add(build("data", fixed()), Some("noarch"));
         builds.add(build("open", Status::up_to(End::NotFixed)), Some("src"));
-        let shown: Vec<_> = builds.finish().map(|(build, archs)| format!("{} {}", build.package, archs.join(","))).collect();
+        let shown: Vec<_> =
+            builds.finish().map(|(build, archs)| format!("{} {}", build.package, archs.join(","))).collect();
         assert_eq!(shown, ["curl ", "curl-minimal x86_64", "data ", "open "]);
     }
 }

@@ -188,7 +188,7 @@ fn range(from: Option<&Bound>, end: Option<&Bound>) -> Range {
         Some(end) if end.after => End::Last(text(&end.version)),
         Some(end) => End::Fixed(text(&end.version)),
     };
-    Range { from: from.as_ref().map(|from| text(from)), end }
+    Range { from: from.as_ref().map(text), end }
 }
 
 fn text(version: &impl fmt::Display) -> Arc<str> {
@@ -282,12 +282,12 @@ mod tests {
             (&["> 1.27.0"], &[], vec![range(None, End::Last("1.27.0".into()))]),
             (&[">= 1.2.0"], &["< 1.0.0"], vec![range(Some("1.0.0"), fixed("1.2.0"))]),
             (&[">= 1.2.0"], &["<= 1.0.0"], vec![range(Some("1.0.1-0"), fixed("1.2.0"))]),
+            (&["^1.2.3", ">= 2.1.0"], &[], vec![range(None, fixed("1.2.3")), range(Some("2.0.0"), fixed("2.1.0"))]),
             (
-                &["^1.2.3", ">= 2.1.0"],
+                &[">= 0.5, < 0.6", ">= 0.7"],
                 &[],
-                vec![range(None, fixed("1.2.3")), range(Some("2.0.0"), fixed("2.1.0"))],
+                vec![range(None, fixed("0.5.0")), range(Some("0.6.0"), fixed("0.7.0"))],
             ),
-            (&[">= 0.5, < 0.6", ">= 0.7"], &[], vec![range(None, fixed("0.5.0")), range(Some("0.6.0"), fixed("0.7.0"))]),
             (&["*"], &[], vec![]),
         ] {
             assert_eq!(affected(patched, unaffected), expected, "{patched:?} {unaffected:?}");
@@ -295,7 +295,9 @@ mod tests {
     }
 
     fn file(advisory: &str, versions: &str) -> String {
-        format!("```toml\n[advisory]\nid = \"RUSTSEC-2024-0001\"\npackage = \"a\"\n{advisory}\n[versions]\n{versions}\n```\n\n# It breaks\n\nText.\n")
+        format!(
+            "```toml\n[advisory]\nid = \"RUSTSEC-2024-0001\"\npackage = \"a\"\n{advisory}\n[versions]\n{versions}\n```\n\n# It breaks\n\nText.\n"
+        )
     }
 
     fn parse(text: &str) -> Result<Option<Advisory>, AdvisoryError> {
@@ -310,12 +312,20 @@ mod tests {
         let advisory = parse(&file(head, "patched = [\">= 1.0\"]")).unwrap().unwrap();
         assert_eq!((advisory.id.as_str(), advisory.aliases.len()), ("CVE-2024-1001", 2));
         assert_eq!((advisory.cvss[0].tenths, &*advisory.symbols[0]), (98, "a::b"));
-        assert_eq!((advisory.title.as_deref(), advisory.date), (Some("It breaks"), Some(jiff::civil::date(2024, 1, 2))));
+        assert_eq!(
+            (advisory.title.as_deref(), advisory.date),
+            (Some("It breaks"), Some(jiff::civil::date(2024, 1, 2)))
+        );
     }
 
     #[test]
     fn what_is_no_vulnerability_is_passed_over() {
-        for head in ["informational = \"unmaintained\"", "informational = \"unsound\"", "withdrawn = \"2024-01-02\"", "withdrawn = 2024-01-02"] {
+        for head in [
+            "informational = \"unmaintained\"",
+            "informational = \"unsound\"",
+            "withdrawn = \"2024-01-02\"",
+            "withdrawn = 2024-01-02",
+        ] {
             assert_eq!(parse(&file(head, "patched = []")).unwrap(), None, "{head}");
         }
         assert!(parse(&file("", "patched = []")).unwrap().is_some());

@@ -182,7 +182,9 @@ mod tests {
             (r#""reponame": "os", "urlprefix": "https://packages.wolfi.example.org""#, "wolfi"),
             (r#""reponame": "chainguard", "urlprefix": "https://example.org""#, "chainguard"),
         ] {
-            let text = format!(r#"{{{header}, "packages": [{{"pkg": {{"name": "a", "secfixes": {{"1": ["CVE-2019-1001"]}}}}}}]}}"#);
+            let text = format!(
+                r#"{{{header}, "packages": [{{"pkg": {{"name": "a", "secfixes": {{"1": ["CVE-2019-1001"]}}}}}}]}}"#
+            );
             let found = shown(|sink| read(text.as_bytes(), sink));
             assert!(found[0].starts_with(&format!("{scope} a CVE-2019-1001")), "{found:?}");
         }

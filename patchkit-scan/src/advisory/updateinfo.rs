@@ -68,7 +68,8 @@ impl<'a> Update<'a> {
         if let Some((release, _)) = amazon(self.id.as_str()) {
             return Some(Scope::new("amzn", Some(release)));
         }
-        let told = [self.element.child_text("release")].into_iter().chain(self.collections().map(|c| c.child_text("name")));
+        let told =
+            [self.element.child_text("release")].into_iter().chain(self.collections().map(|c| c.child_text("name")));
         let shorts = self.collections().filter_map(|collection| collection.attribute("short"));
         told.chain(shorts).find_map(platform::of_name).map(|platform| platform.scope)
     }
@@ -93,7 +94,13 @@ impl<'a> Update<'a> {
         let heading = told.into_iter().find_map(title).filter(|_| ids.len() == 1);
         for (build, architectures) in self.builds(scope)?.finish() {
             for id in &ids {
-                let advisory = Advisory::new(id.clone(), build.scope.clone(), build.package.clone(), build.status.clone(), &source);
+                let advisory = Advisory::new(
+                    id.clone(),
+                    build.scope.clone(),
+                    build.package.clone(),
+                    build.status.clone(),
+                    &source,
+                );
                 sink(Advisory {
                     bulletins: Some(&self.id).filter(|own| *own != id).cloned().into_iter().collect(),
                     urgency,
@@ -184,7 +191,9 @@ mod tests {
     use super::*;
 
     fn update(head: &str, packages: &str) -> String {
-        format!("<updates><update type='security'>{head}<pkglist><collection short='x'><name>x</name>{packages}</collection></pkglist></update></updates>")
+        format!(
+            "<updates><update type='security'>{head}<pkglist><collection short='x'><name>x</name>{packages}</collection></pkglist></update></updates>"
+        )
     }
 
     fn shown(text: &str) -> Result<Vec<String>, AdvisoryError> {
@@ -205,8 +214,14 @@ mod tests {
         let package = "<package name='nodejs' epoch='1' version='18.1' release='2.module+el9' arch='x86_64'/>";
         let cve = "<references><reference id='CVE-2024-1001' type='cve'/></references>";
         for (head, expected) in [
-            ("<id>RLSA-2024:1</id><release>Rocky Linux 9</release><title>Moderate: nodejs:18 security update</title>", "rocky 9 CVE-2024-1001 nodejs ..1:18.1-2.module+el9 nodejs:18 [] unknown"),
-            ("<id>ALAS2-2024-1</id><severity>important</severity>", "amzn 2 CVE-2024-1001 nodejs ..1:18.1-2.module+el9 - [] high"),
+            (
+                "<id>RLSA-2024:1</id><release>Rocky Linux 9</release><title>Moderate: nodejs:18 security update</title>",
+                "rocky 9 CVE-2024-1001 nodejs ..1:18.1-2.module+el9 nodejs:18 [] unknown",
+            ),
+            (
+                "<id>ALAS2-2024-1</id><severity>important</severity>",
+                "amzn 2 CVE-2024-1001 nodejs ..1:18.1-2.module+el9 - [] high",
+            ),
             ("<id>ALAS2NODEJS18-2024-1</id>", "amzn 2 CVE-2024-1001 nodejs 18..1:18.1-2.module+el9 - [] unknown"),
             ("<id>ALAS2023-2024-1</id>", "amzn 2023 CVE-2024-1001 nodejs ..1:18.1-2.module+el9 - [] unknown"),
             ("<id>ALAS-2024-1</id>", "amzn 2018.03 CVE-2024-1001 nodejs ..1:18.1-2.module+el9 - [] unknown"),

@@ -10,7 +10,11 @@
 
 mod tree;
 
-use std::{collections::BTreeMap, collections::HashMap, io::Read, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    io::Read,
+    sync::Arc,
+};
 
 use jiff::civil::Date;
 use patchkit_core::{AdvisoryId, CvssScore, Severity};
@@ -135,11 +139,13 @@ impl Document {
         }
         let products = self.product_tree.index();
         // A bulletin's own id; that of a VEX document is the vulnerability's.
-        let tracking: AdvisoryId = self.document.tracking.id.replace(' ', "-").parse().map_err(|error| format!("{error}"))?;
+        let tracking: AdvisoryId =
+            self.document.tracking.id.replace(' ', "-").parse().map_err(|error| format!("{error}"))?;
         let overall = self.document.aggregate_severity.as_ref().map(|text| severity_of_word(&text.text));
         let day = date(&self.document.tracking.initial_release_date);
         for vulnerability in &self.vulnerabilities {
-            let own = vulnerability.cve.clone().or_else(|| vulnerability.ids.iter().find_map(|id| id.text.parse().ok()));
+            let own =
+                vulnerability.cve.clone().or_else(|| vulnerability.ids.iter().find_map(|id| id.text.parse().ok()));
             let id = own.unwrap_or_else(|| tracking.clone());
             let bulletin = Some(&tracking).filter(|tracking| **tracking != id && !tracking.is_cve());
             let about = About { id, bulletin, overall: overall.unwrap_or_default(), day };
@@ -202,7 +208,8 @@ impl Vulnerability {
                     (Kind::Open, _) if asides.is_given_up(id) => Status::up_to(End::WillNotFix),
                     (Kind::Open, _) => Status::up_to(End::NotFixed),
                 };
-                let build = Build { scope: platform.scope, module: component.module, package: component.package, status };
+                let build =
+                    Build { scope: platform.scope, module: component.module, package: component.package, status };
                 let aside = asides.of(id, kind);
                 found.entry(aside).or_default().add(build, component.arch.as_deref());
             }
@@ -221,9 +228,14 @@ impl Vulnerability {
     }
 
     fn heading(&self) -> Option<Arc<str>> {
-        let note = |category: &str| self.notes.iter().find(|note| note.category == category).map(|note| note.text.as_str());
+        let note =
+            |category: &str| self.notes.iter().find(|note| note.category == category).map(|note| note.text.as_str());
         let texts = [note("summary"), Some(self.title.as_str()), note("description"), note("general")];
-        texts.into_iter().flatten().filter(|text| !self.cve.as_ref().is_some_and(|cve| *text == cve.as_str())).find_map(title)
+        texts
+            .into_iter()
+            .flatten()
+            .filter(|text| self.cve.as_ref().is_none_or(|cve| *text != cve.as_str()))
+            .find_map(title)
     }
 }
 
@@ -240,7 +252,7 @@ struct Asides<'a> {
     impact: Severity,
     bulletins: HashMap<&'a str, AdvisoryId>,
     bulletin: Option<&'a AdvisoryId>,
-    given_up: HashMap<&'a str, ()>,
+    given_up: HashSet<&'a str>,
 }
 
 impl<'a> Asides<'a> {
@@ -250,7 +262,7 @@ impl<'a> Asides<'a> {
             impact: about.overall,
             bulletins: HashMap::new(),
             bulletin: about.bulletin,
-            given_up: HashMap::new(),
+            given_up: HashSet::new(),
         };
         for threat in vulnerability.threats.iter().filter(|threat| threat.category == "impact") {
             let impact = severity_of_word(&threat.details);
@@ -262,7 +274,7 @@ impl<'a> Asides<'a> {
         for remediation in &vulnerability.remediations {
             let ids = remediation.product_ids.iter().map(String::as_str);
             match remediation.category.as_str() {
-                "no_fix_planned" => asides.given_up.extend(ids.map(|id| (id, ()))),
+                "no_fix_planned" => asides.given_up.extend(ids),
                 "vendor_fix" => {
                     let Some(bulletin) = remediation.url.as_deref().and_then(announcement) else { continue };
                     asides.bulletins.extend(ids.map(|id| (id, bulletin.clone())));
@@ -274,7 +286,7 @@ impl<'a> Asides<'a> {
     }
 
     fn is_given_up(&self, id: &str) -> bool {
-        self.given_up.contains_key(id)
+        self.given_up.contains(id)
     }
 
     fn of(&self, id: &str, kind: Kind) -> Aside {

@@ -9,11 +9,7 @@ use serde::{
 };
 
 use super::{TRACKER, urgency, version};
-use crate::advisory::{
-    Advisory, AdvisoryError, End, Scope, Status,
-    budget::Budget,
-    json, title,
-};
+use crate::advisory::{Advisory, AdvisoryError, End, Scope, Status, budget::Budget, json, title};
 
 /// Reads the document piece by piece and gives out an advisory for each release of each CVE of each package.
 ///

@@ -132,7 +132,9 @@ impl Definition {
     /// or is about something else than the distribution.
     fn parse(id: &str, element: &Element) -> Result<Option<Self>, String> {
         let class = element.attribute("class").unwrap_or_default();
-        let (Some(metadata), Some(criteria)) = (element.child("metadata"), element.child("criteria")) else { return Ok(None) };
+        let (Some(metadata), Some(criteria)) = (element.child("metadata"), element.child("criteria")) else {
+            return Ok(None);
+        };
         // Ubuntu's other archives have versions of their own: `com.ubuntu.fips-updates_jammy`.
         if !matches!(class, "patch" | "vulnerability") || id.starts_with("oval:com.ubuntu.") && id.contains('_') {
             return Ok(None);
@@ -148,7 +150,10 @@ impl Definition {
         Ok(Some(Self {
             unaffected: id.contains(".unaffected:"),
             bulletins: if class == "patch" { bulletins(metadata) } else { Vec::new() },
-            platforms: affected.flat_map(|list| list.children_of("platform")).map(|name| name.text.trim().into()).collect(),
+            platforms: affected
+                .flat_map(|list| list.children_of("platform"))
+                .map(|name| name.text.trim().into())
+                .collect(),
             resolutions: resolutions.flat_map(|list| list.children_of("resolution")).map(Resolution::parse).collect(),
             title: title(metadata.child_text("description")).filter(|text| alone && !says_nothing(text)),
             date: advisory.and_then(day),
@@ -185,7 +190,8 @@ fn vulnerabilities(metadata: &Element) -> Vec<Vulnerability> {
         let test: Option<Arc<str>> = cve.attribute("test_ref").map(Into::into);
         let word = ["impact", "priority"].into_iter().find_map(|key| cve.attribute(key));
         let urgency = word.map_or(Severity::Unknown, severity_of_word);
-        let vectors = ["cvss2", "cvss3", "cvss4", "cvss_vector"].into_iter().filter_map(|key| cvss(cve.attribute(key)?));
+        let vectors =
+            ["cvss2", "cvss3", "cvss4", "cvss_vector"].into_iter().filter_map(|key| cvss(cve.attribute(key)?));
         let at = *places.entry((id.clone(), test.clone())).or_insert_with(|| {
             found.push(Vulnerability { id, urgency: Severity::Unknown, cvss: Vec::new(), test });
             found.len() - 1
@@ -196,7 +202,8 @@ fn vulnerabilities(metadata: &Element) -> Vec<Vulnerability> {
         own.cvss = sorted(std::mem::take(&mut own.cvss).into_iter().chain(vectors));
     }
     if found.is_empty() {
-        let mut ids: Vec<AdvisoryId> = metadata.children_of("reference").filter_map(|r| cves_in(r.attribute("ref_id")?).next()).collect();
+        let mut ids: Vec<AdvisoryId> =
+            metadata.children_of("reference").filter_map(|r| cves_in(r.attribute("ref_id")?).next()).collect();
         ids.sort();
         ids.dedup();
         found.extend(ids.into_iter().map(|id| Vulnerability { id, urgency: overall, cvss: Vec::new(), test: None }));
@@ -263,7 +270,9 @@ impl Object {
     fn parse(element: &Element) -> Self {
         let name = match element.name.as_str() {
             "dpkginfo_object" | "rpminfo_object" => element.child("name"),
-            "textfilecontent54_object" => element.child("pattern").filter(|pattern| pattern.attribute("var_ref").is_some()),
+            "textfilecontent54_object" => {
+                element.child("pattern").filter(|pattern| pattern.attribute("var_ref").is_some())
+            }
             _ => None,
         };
         match name.map(|name| (name.attribute("var_ref"), name.text.trim())) {
@@ -281,7 +290,11 @@ impl State {
             let operation = evr.attribute("operation").unwrap_or("equals");
             (operation.into(), without_zero_epoch(evr.text.trim()).into())
         });
-        Self { evr, architectures: architectures(element.child_text("arch")), signature: element.child("signature_keyid").is_some() }
+        Self {
+            evr,
+            architectures: architectures(element.child_text("arch")),
+            signature: element.child("signature_keyid").is_some(),
+        }
     }
 }
 

@@ -84,7 +84,8 @@ impl<'a> Reading<'a> {
     fn give(&self, sink: &mut dyn FnMut(Advisory)) -> Result<(), String> {
         let mut claims = Vec::new();
         self.walk(&self.definition.criteria, &Context::default(), &mut claims);
-        let default: Vec<Platform> = self.definition.platforms.iter().filter_map(|name| platform::of_name(name)).collect();
+        let default: Vec<Platform> =
+            self.definition.platforms.iter().filter_map(|name| platform::of_name(name)).collect();
         for vulnerability in &self.definition.vulnerabilities {
             let mut builds = Builds::default();
             for claim in &claims {
@@ -232,9 +233,9 @@ impl Claim<'_> {
                 Claimed::Fixed(version) if version.is_empty() || version.contains(char::is_whitespace) => {
                     return Err(format!("{}: version {version:?}", self.test));
                 }
-                Claimed::Fixed(version) if matches!(platform.scope.ecosystem(), "debian" | "ubuntu") => {
-                    Status::up_to(platform.fixed(debian::version(version).map_err(|error| format!("{}: {error}", self.test))?))
-                }
+                Claimed::Fixed(version) if matches!(platform.scope.ecosystem(), "debian" | "ubuntu") => Status::up_to(
+                    platform.fixed(debian::version(version).map_err(|error| format!("{}: {error}", self.test))?),
+                ),
                 Claimed::Fixed(version) => Status::up_to(platform.fixed(version.clone())),
                 Claimed::NotAffected => Status::NotAffected,
                 Claimed::NotFixed => Status::up_to(End::NotFixed),

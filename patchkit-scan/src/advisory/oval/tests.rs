@@ -35,7 +35,14 @@ fn shown(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     read(text.as_bytes(), &mut |a| {
         let module = a.module.as_deref().unwrap_or("-");
-        found.push(format!("{} {} {:?} {module} [{}] {}", a.scope, a.package, a.status, a.architectures.join(","), a.urgency));
+        found.push(format!(
+            "{} {} {:?} {module} [{}] {}",
+            a.scope,
+            a.package,
+            a.status,
+            a.architectures.join(","),
+            a.urgency
+        ));
     })
     .unwrap();
     found
@@ -66,9 +73,18 @@ fn criteria_are_claims() {
                 + &all(&(installed("AlmaLinux 9") + &all(&(module.to_owned() + &any(&all(curl)))))))),
             vec![format!("almalinux 9 curl {FIXED} curl:7 [] medium")],
         ),
-        (all(&(installed("Oracle Linux 8") + &all(&(arch.to_owned() + curl)))), vec![format!("ol 8 curl {FIXED} - [] medium")]),
-        (all(&(installed("Red Hat Enterprise Linux 9") + unfixed)), vec![format!("rhel 9 curl {NOT_FIXED} - [] medium")]),
-        (all(&(installed("SUSE Linux Micro 6.0") + not_affected)), vec!["sl-micro 6.0 curl NotAffected - [] medium".into()]),
+        (
+            all(&(installed("Oracle Linux 8") + &all(&(arch.to_owned() + curl)))),
+            vec![format!("ol 8 curl {FIXED} - [] medium")],
+        ),
+        (
+            all(&(installed("Red Hat Enterprise Linux 9") + unfixed)),
+            vec![format!("rhel 9 curl {NOT_FIXED} - [] medium")],
+        ),
+        (
+            all(&(installed("SUSE Linux Micro 6.0") + not_affected)),
+            vec!["sl-micro 6.0 curl NotAffected - [] medium".into()],
+        ),
     ] {
         let text = document(&definition("org.opensuse", "", &criteria));
         assert_eq!(shown(&text), expected, "{criteria}");
@@ -79,7 +95,10 @@ fn criteria_are_claims() {
 fn resolutions_and_unaffected_definitions() {
     let criteria = r#"<criteria><criterion test_ref="t:9" comment="Red Hat Enterprise Linux 9 is installed"/><criterion test_ref="t:3" comment="curl is installed"/></criteria>"#;
     let text = document(&definition("com.redhat.cve", "", criteria));
-    let resolved = text.replace("<severity>", r#"<affected><resolution state="Will not fix"><component>curl</component></resolution></affected><severity>"#);
+    let resolved = text.replace(
+        "<severity>",
+        r#"<affected><resolution state="Will not fix"><component>curl</component></resolution></affected><severity>"#,
+    );
     assert_eq!(shown(&resolved), ["rhel 9 curl Affected([Range { from: None, end: WillNotFix }]) - [] medium"]);
     let text = document(&definition("com.redhat.unaffected", "", criteria));
     assert_eq!(shown(&text), ["rhel 9 curl NotAffected - [] medium"]);
@@ -94,7 +113,10 @@ fn ubuntu_names_source_packages() {
     };
     let fixed = "Affected([Range { from: None, end: Fixed(\"1:2-3\") }])";
     assert_eq!(
-        of("(CVE-2024-1001) libssh package in jammy was vulnerable but has been fixed (note: '1:2-3').", "com.ubuntu.jammy"),
+        of(
+            "(CVE-2024-1001) libssh package in jammy was vulnerable but has been fixed (note: '1:2-3').",
+            "com.ubuntu.jammy"
+        ),
         [format!("ubuntu 22.04 libssh {fixed} - [] medium")]
     );
     assert_eq!(of("Long Term Support", "com.ubuntu.jammy"), [format!("ubuntu 22.04 libssh-4 {fixed} - [] medium")]);
