@@ -25,7 +25,6 @@ pub enum Compression {
 
 impl Compression {
     /// The compression that a file name's extension stands for, given with its dot.
-    #[cfg(feature = "patch")]
     #[must_use]
     pub fn from_extension(extension: &str) -> Option<Self> {
         match extension {
@@ -57,7 +56,6 @@ impl Compression {
     ///
     /// # Errors
     /// The decompressor cannot be set up.
-    #[cfg(feature = "patch")]
     pub fn decoder<'a>(self, compressed: impl BufRead + Send + 'a) -> io::Result<Box<dyn Read + Send + 'a>> {
         Ok(Box::new(self.decompress(compressed)?))
     }

@@ -27,6 +27,7 @@ pub mod version;
 pub mod vex;
 
 pub use advisory::AdvisoryStore;
+pub use compression::Compression;
 #[cfg(feature = "patch")]
 pub use debian::patcher::{DebianPatcher, PatchOptions, Repositories, Selection};
 pub use ignore::Ignored;

@@ -317,7 +317,7 @@ async fn a_bill_of_materials_stands_for_its_image() {
     let foreign: Vec<Vec<u8>> = foreign.into_iter().flatten().collect();
     for bytes in own.iter().map(String::as_bytes).chain(foreign.iter().map(Vec::as_slice)) {
         let sbom = Sbom::read(bytes).unwrap();
-        let judged = sbom.judge(&Matcher::new(&store));
+        let judged = sbom.judge(&Matcher::new(&store)).unwrap();
         assert_eq!(findings(&judged.findings), findings(&report.findings), "{:?}", sbom.tool());
         assert_eq!(judged.platform, report.platform);
         let scanner = SbomScanner::new(sbom, store.clone());

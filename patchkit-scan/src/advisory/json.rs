@@ -3,6 +3,7 @@
 use std::{
     fmt,
     io::{BufReader, Read},
+    marker::PhantomData,
 };
 
 use serde::{
@@ -49,22 +50,30 @@ where
 pub(super) fn elements<T: DeserializeOwned>(
     input: impl Read,
     key: &str,
-    mut each: impl FnMut(&Map<String, Value>, T) -> Result<(), String>,
+    each: impl FnMut(&Map<String, Value>, T) -> Result<(), String>,
 ) -> Result<(), AdvisoryError> {
-    document(input, |budget| Elements { key, each: &mut each, budget, header: Map::new() })
+    document(input, |budget| Elements { key, records: Records { each, budget, header: Map::new(), of: PhantomData } })
 }
 
-/// What is done with a record; it may say what is wrong with it.
-type Each<'a, T> = &'a mut dyn FnMut(&Map<String, Value>, T) -> Result<(), String>;
-
-struct Elements<'a, T> {
+/// A document that is an array of records, or an object with one.
+struct Elements<'a, F, T> {
     key: &'a str,
-    each: Each<'a, T>,
+    records: Records<F, T>,
+}
+
+/// An array of records, and what was read before it.
+struct Records<F, T> {
+    each: F,
     budget: Budget,
     header: Map<String, Value>,
+    of: PhantomData<T>,
 }
 
-impl<'de, T: DeserializeOwned> DeserializeSeed<'de> for Elements<'_, T> {
+impl<'de, T, F> DeserializeSeed<'de> for Elements<'_, F, T>
+where
+    T: DeserializeOwned,
+    F: FnMut(&Map<String, Value>, T) -> Result<(), String>,
+{
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<(), D::Error> {
@@ -72,7 +81,11 @@ impl<'de, T: DeserializeOwned> DeserializeSeed<'de> for Elements<'_, T> {
     }
 }
 
-impl<'de, T: DeserializeOwned> Visitor<'de> for Elements<'_, T> {
+impl<'de, T, F> Visitor<'de> for Elements<'_, F, T>
+where
+    T: DeserializeOwned,
+    F: FnMut(&Map<String, Value>, T) -> Result<(), String>,
+{
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -82,16 +95,41 @@ impl<'de, T: DeserializeOwned> Visitor<'de> for Elements<'_, T> {
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
         while let Some(key) = map.next_key::<String>()? {
             if key == self.key {
-                let header = std::mem::take(&mut self.header);
-                let (key, each, budget) = (self.key, &mut *self.each, self.budget.clone());
-                map.next_value_seed(Elements { key, each, budget, header })?;
+                map.next_value_seed(&mut self.records)?;
             } else {
-                let value = map.next_value()?;
-                self.header.insert(key, value);
+                self.records.header.insert(key, map.next_value()?);
             }
-            self.budget.renew();
+            self.records.budget.renew();
         }
         Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, records: A) -> Result<(), A::Error> {
+        self.records.visit_seq(records)
+    }
+}
+
+impl<'de, T, F> DeserializeSeed<'de> for &mut Records<F, T>
+where
+    T: DeserializeOwned,
+    F: FnMut(&Map<String, Value>, T) -> Result<(), String>,
+{
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<(), D::Error> {
+        reader.deserialize_seq(self)
+    }
+}
+
+impl<'de, T, F> Visitor<'de> for &mut Records<F, T>
+where
+    T: DeserializeOwned,
+    F: FnMut(&Map<String, Value>, T) -> Result<(), String>,
+{
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of records")
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut records: A) -> Result<(), A::Error> {

@@ -188,7 +188,7 @@ fn range(from: Option<&Bound>, end: Option<&Bound>) -> Range {
         Some(end) if end.after => End::Last(text(&end.version)),
         Some(end) => End::Fixed(text(&end.version)),
     };
-    Range { from: from.as_ref().map(|from| text(from)), end }
+    Range { from: from.as_ref().map(text), end }
 }
 
 fn text(version: &impl fmt::Display) -> Arc<str> {

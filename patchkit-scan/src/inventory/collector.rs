@@ -75,7 +75,7 @@ impl Collector {
     fn show(&self, entry: &Entry, mut content: &mut dyn Read) -> Result<Bring> {
         let mut head = Vec::with_capacity(HEAD);
         content.take(HEAD as u64).read_to_end(&mut head).map_err(unreadable)?;
-        let candidate = Candidate { path: &entry.path, head: &head };
+        let candidate = Candidate { path: &entry.path, size: entry.size(), head: &head };
         let mut willing = self.detectors.iter().filter(|detector| detector.wants(&candidate)).peekable();
         if willing.peek().is_none() {
             return Ok(Bring::Other);

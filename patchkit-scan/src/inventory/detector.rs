@@ -35,6 +35,8 @@ pub(crate) type Problem = Box<dyn std::error::Error + Send + Sync>;
 pub(crate) struct Candidate<'a> {
     /// Its path, relative to the root.
     pub(crate) path: &'a FilePath,
+    /// Its length in bytes.
+    pub(crate) size: u64,
     /// Its first bytes, [`HEAD`] of them where it has as many.
     pub(crate) head: &'a [u8],
 }

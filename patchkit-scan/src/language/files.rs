@@ -150,7 +150,7 @@ pub(super) fn try_packages_in(
     content: &[u8],
 ) -> Result<Vec<String>, Problem> {
     let path = FilePath::new(path)?;
-    let file = Candidate { path: &path, head: &[] };
+    let file = Candidate { path: &path, size: content.len() as u64, head: &[] };
     assert!((&files).wants(&file), "{path} is not wanted");
     let found = (&files).detect(&file, &Content::Memory(content.to_vec().into()))?;
     Ok(found.iter().map(|package| format!("{} {}", package.name, package.version)).collect())

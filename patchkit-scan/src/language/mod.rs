@@ -66,7 +66,7 @@ pub(crate) fn detect(path: &FilePath, content: impl Read, size: u64) -> Result<V
     let content = Content::read(content, size)?;
     let mut head = Vec::new();
     content.reader()?.take(HEAD as u64).read_to_end(&mut head)?;
-    let file = Candidate { path, head: &head };
+    let file = Candidate { path, size, head: &head };
     let mut packages = Vec::new();
     for detector in detectors().iter().filter(|detector| detector.wants(&file)) {
         packages.extend(detector.detect(&file, &content)?);

@@ -244,7 +244,7 @@ fn found(root: &Path) -> BTreeSet<String> {
         let bytes = std::fs::read(root.join(&file)).unwrap();
         let path = FilePath::new(&file).unwrap();
         let head = &bytes[..bytes.len().min(HEAD)];
-        let candidate = Candidate { path: &path, head };
+        let candidate = Candidate { path: &path, size: bytes.len() as u64, head };
         for detector in detectors.iter().filter(|detector| detector.wants(&candidate)) {
             // A file that cannot be read is one that syft finds nothing in either.
             let packages = detector.detect(&candidate, &Content::Memory(bytes.clone().into())).unwrap_or_default();

@@ -10,7 +10,11 @@
 
 mod tree;
 
-use std::{collections::BTreeMap, collections::HashMap, io::Read, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    io::Read,
+    sync::Arc,
+};
 
 use jiff::civil::Date;
 use patchkit_core::{AdvisoryId, CvssScore, Severity};
@@ -230,7 +234,7 @@ impl Vulnerability {
         texts
             .into_iter()
             .flatten()
-            .filter(|text| !self.cve.as_ref().is_some_and(|cve| *text == cve.as_str()))
+            .filter(|text| self.cve.as_ref().is_none_or(|cve| *text != cve.as_str()))
             .find_map(title)
     }
 }
@@ -248,7 +252,7 @@ struct Asides<'a> {
     impact: Severity,
     bulletins: HashMap<&'a str, AdvisoryId>,
     bulletin: Option<&'a AdvisoryId>,
-    given_up: HashMap<&'a str, ()>,
+    given_up: HashSet<&'a str>,
 }
 
 impl<'a> Asides<'a> {
@@ -258,7 +262,7 @@ impl<'a> Asides<'a> {
             impact: about.overall,
             bulletins: HashMap::new(),
             bulletin: about.bulletin,
-            given_up: HashMap::new(),
+            given_up: HashSet::new(),
         };
         for threat in vulnerability.threats.iter().filter(|threat| threat.category == "impact") {
             let impact = severity_of_word(&threat.details);
@@ -270,7 +274,7 @@ impl<'a> Asides<'a> {
         for remediation in &vulnerability.remediations {
             let ids = remediation.product_ids.iter().map(String::as_str);
             match remediation.category.as_str() {
-                "no_fix_planned" => asides.given_up.extend(ids.map(|id| (id, ()))),
+                "no_fix_planned" => asides.given_up.extend(ids),
                 "vendor_fix" => {
                     let Some(bulletin) = remediation.url.as_deref().and_then(announcement) else { continue };
                     asides.bulletins.extend(ids.map(|id| (id, bulletin.clone())));
@@ -282,7 +286,7 @@ impl<'a> Asides<'a> {
     }
 
     fn is_given_up(&self, id: &str) -> bool {
-        self.given_up.contains_key(id)
+        self.given_up.contains(id)
     }
 
     fn of(&self, id: &str, kind: Kind) -> Aside {

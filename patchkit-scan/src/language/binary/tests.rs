@@ -117,7 +117,7 @@ fn detect(path: &str, content: &Content) -> Vec<Package> {
     let path = FilePath::new(path).unwrap();
     let mut head = content.reader().unwrap();
     let head = Source::new(&mut *head, content.len()).read(0, crate::inventory::HEAD).unwrap();
-    let candidate = Candidate { path: &path, head: &head };
+    let candidate = Candidate { path: &path, size: content.len(), head: &head };
     assert!(Executables.wants(&candidate));
     Executables.detect(&candidate, content).unwrap()
 }

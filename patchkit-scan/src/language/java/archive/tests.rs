@@ -20,7 +20,7 @@ fn jar(entries: &[(String, Vec<u8>, bool)]) -> Vec<u8> {
 
 fn detect(path: &str, bytes: &[u8]) -> Result<Vec<Package>, Problem> {
     let path = FilePath::new(path).unwrap();
-    let candidate = Candidate { path: &path, head: &bytes[..bytes.len().min(512)] };
+    let candidate = Candidate { path: &path, size: bytes.len() as u64, head: &bytes[..bytes.len().min(512)] };
     assert!(Archives.wants(&candidate));
     Archives.detect(&candidate, &Content::Memory(bytes.to_vec().into()))
 }
