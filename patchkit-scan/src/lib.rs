@@ -1,6 +1,7 @@
 //! What is installed, what is vulnerable, what would fix it, and the fix itself.
 
 pub mod advisory;
+mod alias;
 pub mod debian;
 pub mod ignore;
 pub mod inventory;

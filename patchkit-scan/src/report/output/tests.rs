@@ -124,7 +124,7 @@ fn patched() -> ScanReport {
 #[test]
 fn fixed_is_what_a_rescan_does_not_find() {
     let (before, after) = (sample::report(), patched());
-    let document = rescan_vex(&[before.clone()], std::slice::from_ref(&after), &options()).unwrap();
+    let document = rescan_vex(std::slice::from_ref(&before), std::slice::from_ref(&after), &options()).unwrap();
     insta::assert_snapshot!(document.replace(env!("CARGO_PKG_VERSION"), "VERSION"));
     let stated = statuses(&document);
     let of = |id: &str| {
@@ -146,12 +146,12 @@ fn what_could_not_be_judged_is_not_fixed() {
     let before = sample::report();
     let mut blind = patched();
     blind.warnings.push("no advisories for debian 11".into());
-    let document = rescan_vex(&[before.clone()], &[blind], &options()).unwrap();
+    let document = rescan_vex(std::slice::from_ref(&before), &[blind], &options()).unwrap();
     assert!(statuses(&document).iter().all(|(_, status, _)| status != "fixed"));
     // The same packages, with advisories that say less.
     let mut less = sample::report();
     less.findings.clear();
-    let document = rescan_vex(&[before.clone()], &[less], &options()).unwrap();
+    let document = rescan_vex(std::slice::from_ref(&before), &[less], &options()).unwrap();
     assert!(statuses(&document).iter().all(|(_, status, _)| status != "fixed"));
     let mut other = sample::report();
     other.platform = "linux/arm64".parse().unwrap();
