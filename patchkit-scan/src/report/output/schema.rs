@@ -33,7 +33,7 @@ pub(super) fn errors(root: &Value, schema: &Value, value: &Value, at: &str) -> V
         }
         (Some("object"), Value::Object(fields)) => {
             let required = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
-            let missing = required.filter(|name| !fields.contains_key(*name)).flat_map(|name| wrong(name));
+            let missing = required.filter(|name| !fields.contains_key(*name)).flat_map(&wrong);
             let known = fields.iter().flat_map(|(name, field)| match schema["properties"].get(name) {
                 Some(schema) => errors(root, schema, field, &format!("{at}/{name}")),
                 None => wrong(&format!("has a field {name} that the schema does not name")),
