@@ -1,9 +1,11 @@
 //! What is installed, what is vulnerable, what would fix it, and the fix itself.
 
 pub mod advisory;
+mod alias;
 mod alpine;
 mod arch;
 mod compression;
+
 pub mod debian;
 pub mod fetch;
 #[doc(hidden)]

@@ -24,7 +24,7 @@ use patchkit_core::{
     Context, Error, Finding, Image, Package, Plugin, PluginInfo, Result, ScanReport, Scanner, Suppressed,
 };
 
-use crate::purl_pattern::coordinates;
+use crate::{alias, purl_pattern::coordinates};
 
 /// Several scanners, and how many of them it takes.
 #[derive(Clone)]
@@ -164,8 +164,7 @@ impl Ballot<'_> {
         for (n, report) in &self.reports {
             for finding in &report.findings {
                 let place = coordinates(&finding.package);
-                let ids = [&finding.id].into_iter().chain(&finding.aliases);
-                let keys: Vec<_> = ids.map(|id| format!("{id} {place}")).collect();
+                let keys: Vec<_> = alias::names(finding).map(|id| format!("{id} {place}")).collect();
                 let of_id = known.get(&keys[0]).copied();
                 let group = of_id.or_else(|| joined(&known, &groups, &keys, finding)).unwrap_or(groups.len());
                 if group == groups.len() {
@@ -226,20 +225,16 @@ impl Ballot<'_> {
     }
 }
 
-/// The group that shares an alias with a finding. An alias that is no CVE may be an announcement that fixes several
-/// vulnerabilities, so it joins only what does not have two CVEs.
+/// The group that shares a name with a finding, unless that is an announcement about several vulnerabilities.
 fn joined(known: &BTreeMap<String, usize>, groups: &[Votes], keys: &[String], finding: &Finding) -> Option<usize> {
-    let fits = |group: &usize| {
-        let other = &groups[*group][0].1;
-        !(other.id.is_cve() && finding.id.is_cve() && other.id != finding.id)
-    };
+    let fits = |group: &usize| alias::may_be_same(alias::names(finding), alias::names(&groups[*group][0].1));
     keys.iter().filter_map(|key| known.get(key).copied()).find(fits)
 }
 
 /// One finding of several that are the same.
 fn united(votes: &Votes) -> Finding {
     let (_, first) = &votes[0];
-    let names = votes.iter().flat_map(|(_, finding)| [&finding.id].into_iter().chain(&finding.aliases));
+    let names = votes.iter().flat_map(|(_, finding)| alias::names(finding));
     let aliases: BTreeSet<_> = names.filter(|id| **id != first.id).cloned().collect();
     Finding { aliases: aliases.into_iter().collect(), ..first.clone() }
 }

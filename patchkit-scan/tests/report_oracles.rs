@@ -1,8 +1,8 @@
 //! Reports against those who define and read them: official schemas, Trivy, Syft, SPDX's own tools; and what other
 //! tools write, read by us.
 //!
-//! `TRIVY`, `SYFT` and `PYTHON` (with the modules `spdx_tools` and `spdx_python_model`) name the programs where they are
-//! not in the path.
+//! `TRIVY`, `SYFT` and `PYTHON` (with the modules `jsonschema`, `spdx_tools` and `spdx_python_model`) name the programs
+//! where they are not in the path.
 
 #![allow(clippy::unwrap_used)]
 
@@ -83,20 +83,24 @@ fn trivys(name: &str) -> Option<Vec<u8>> {
     Some(fs::read(folder.join(format!("trivy-0.76.0.before.{name}.json"))).unwrap())
 }
 
-fn schema_errors(document: &str, schema: &Path, others: &[(&str, PathBuf)]) -> Vec<String> {
-    let read = |path: &Path| serde_json::from_slice::<Value>(&fs::read(path).unwrap()).unwrap();
-    let mut registry = jsonschema::Registry::new();
-    for (uri, path) in others {
-        registry = registry.add(*uri, jsonschema::Resource::from_contents(read(path))).unwrap();
-    }
-    let registry = registry.prepare().unwrap();
-    let validator = jsonschema::options().with_registry(&registry).build(&read(schema)).unwrap();
-    let document = serde_json::from_str(document).unwrap();
-    validator.iter_errors(&document).map(|error| format!("{}: {error}", error.instance_path())).collect()
+/// Validates with Python's `jsonschema`: a document, its schema, and the schemas that this one refers to. Says whether
+/// it is valid, and prints what is wrong.
+fn is_valid(python: &Path, document: &str, schemas: &[&Path]) -> bool {
+    let script = "import json, sys; from jsonschema.validators import validator_for; from referencing import Registry, Resource; \
+                  load = lambda p: json.load(open(p)); main, *others = map(load, sys.argv[2:]); \
+                  registry = Registry().with_resources((o['$id'], Resource.from_contents(o)) for o in others); \
+                  found = list(validator_for(main)(main, registry=registry).iter_errors(load(sys.argv[1]))); \
+                  sys.exit('\\n'.join(f'{e.json_path}: {e.message[:200]}' for e in found) or None)";
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), document).unwrap();
+    let result = Command::new(python).args(["-c", script]).arg(file.path()).args(schemas).output().unwrap();
+    eprint!("{}", String::from_utf8_lossy(&result.stderr));
+    result.status.success()
 }
 
 #[tokio::test]
-async fn cyclonedx_and_sarif_are_what_their_schemas_say() {
+async fn json_documents_are_what_their_schemas_say() {
+    let Some(python) = program("PYTHON", "python3", &["-c", "import jsonschema, referencing"]) else { return };
     let folder = "pkgdb/grype/grype/presenter";
     let paths = ["bom-1.6.schema.json", "spdx.schema.json", "jsf-0.82.schema.json"];
     let [Some(bom), Some(spdx), Some(jsf)] =
@@ -106,16 +110,16 @@ async fn cyclonedx_and_sarif_are_what_their_schemas_say() {
     };
     let Some(sarif) = shared_data(&format!("{folder}/sarif/testdata/sarif-schema-2.1.0.json")) else { return };
     let Some((_, _, real)) = scanned().await else { return };
-    let others = [
-        ("http://cyclonedx.org/schema/spdx.schema.json", spdx),
-        ("http://cyclonedx.org/schema/jsf-0.82.schema.json", jsf),
-    ];
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema/scan-report.schema.json");
     for report in [sample(), real] {
-        assert_eq!(schema_errors(&written(Format::CycloneDx, &report), &bom, &others), [""; 0]);
-        assert_eq!(schema_errors(&written(Format::Sarif, &report), &sarif, &[]), [""; 0]);
+        assert!(is_valid(&python, &written(Format::CycloneDx, &report), &[&bom, &spdx, &jsf]));
+        assert!(is_valid(&python, &written(Format::Sarif, &report), &[&sarif]));
+        assert!(is_valid(&python, &written(Format::Json, &report), &[&own]));
     }
     let broken = written(Format::CycloneDx, &sample()).replace("\"container\"", "\"box\"");
-    assert!(!schema_errors(&broken, &bom, &others).is_empty());
+    assert!(!is_valid(&python, &broken, &[&bom, &spdx, &jsf]));
+    let broken = written(Format::Json, &sample()).replace("\"subject\": \"sha256:", "\"subject\": \"");
+    assert!(!is_valid(&python, &broken, &[&own]));
 }
 
 /// SPDX's own Python tools validate version 2.3, and the model's bindings read version 3.
@@ -191,7 +195,8 @@ async fn trivy_reads_what_we_write() {
         package.purl = package.purl.as_str().replace("deb11u5", "deb11u7").parse().unwrap();
     }
     let gone = expected.iter().filter(|(_, name, _)| name == "libexpat1").count();
-    let statements = report::rescan_vex(&[report.clone()], &[patched.clone().sorted()], &options()).unwrap();
+    let statements =
+        report::rescan_vex(std::slice::from_ref(&report), &[patched.clone().sorted()], &options()).unwrap();
     // The bill of materials has the old version still, so that Trivy would find all, but for the statements. It takes
     // no image's name from a bill of materials, so that the products have to be the packages.
     let mut statements: Value = serde_json::from_str(&statements.replace("deb11u7", "deb11u5")).unwrap();

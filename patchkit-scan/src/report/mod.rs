@@ -1,6 +1,6 @@
 //! Reports for others, and reports of others.
 //!
-//! [`write`] puts a [`ScanReport`](patchkit_core::ScanReport) into the formats that other tools read, the same bytes
+//! [`write()`] puts a [`ScanReport`](patchkit_core::ScanReport) into the formats that other tools read, the same bytes
 //! for the same report: no clock and no chance goes into them. [`rescan_vex`] states in OpenVEX what a patch changed,
 //! by the reports from before and after. [`read`] understands what other scanners write, and [`ReportScanner`] makes a
 //! scanner of it.

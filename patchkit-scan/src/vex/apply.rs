@@ -6,7 +6,7 @@ use patchkit_core::{AdvisoryId, Digest, Distribution, Finding, Purl, ScanReport,
 use serde::Serialize;
 
 use super::{Product, ProductName, Statement, Status, VexDocument};
-use crate::{PurlPattern, purl_pattern::Names};
+use crate::{PurlPattern, alias, purl_pattern::Names};
 
 /// Documents of statements, ready to be applied to reports.
 #[derive(Clone, Debug, Default)]
@@ -136,13 +136,17 @@ impl Subject<'_> {
         let package = self.report.packages.binary_search_by(|package| package.purl.cmp(&finding.package));
         let fallback = Names::of_purl(&finding.package);
         let names = package.map_or(&fallback, |n| &self.packages[n]);
-        let ids = [&finding.id].into_iter().chain(&finding.aliases);
+        let ids = alias::names(finding);
         let mut places: Vec<_> = ids.filter_map(|id| self.vex.index.get(id)).flatten().copied().collect();
         places.sort_unstable();
         places.dedup();
         let documents = &self.vex.documents;
         let found = places.into_iter().map(|(n, m)| (&documents[n], &documents[n].statements[m]));
-        found.filter(|(_, statement)| statement.products.iter().any(|product| self.fits(product, names))).collect()
+        let found = found.filter(|(_, statement)| {
+            alias::may_be_same(alias::names(finding), statement.vulnerability.iter())
+                && statement.products.iter().any(|product| self.fits(product, names))
+        });
+        found.collect()
     }
 
     /// Whether a product, with its components, is where a finding's package is.

@@ -98,6 +98,13 @@ fn an_alias_is_enough_and_another_vulnerability_is_not() {
 }
 
 #[test]
+fn an_announcement_in_common_is_not_enough() {
+    let mut about = statement("CVE-2024-9143", json!({"@id": SSL}), "not_affected");
+    about["vulnerability"]["aliases"] = json!(["DLA-3942-2"]);
+    assert_eq!(cleared(&apply(&[vex(json!([about]))])), None);
+}
+
+#[test]
 fn the_latest_statement_counts() {
     let at = |time: &str, status: &str| {
         let mut statement = statement(CVE, json!({"@id": SSL}), status);

@@ -12,6 +12,7 @@ use super::{
     uuid,
 };
 use crate::{
+    alias::is_vulnerability,
     purl_pattern::find,
     report::property::{self, trivy},
 };
@@ -125,9 +126,11 @@ fn presence(presence: Presence) -> Option<&'static str> {
 
 fn vulnerability(report: &ScanReport, finding: &Finding, suppressed: Option<&Suppressed>) -> Value {
     let source = json!({"name": finding.source});
-    let references = finding.aliases.iter();
+    let (references, advisories): (Vec<_>, Vec<_>) = finding.aliases.iter().partition(|id| is_vulnerability(id));
+    let references = references.into_iter();
     let references = references.map(|id| json!({"id": id, "source": {"name": finding.source, "url": address(id)}}));
     let references: Vec<_> = references.collect();
+    let advisories: Vec<_> = advisories.into_iter().map(|id| json!({"title": id, "url": address(id)})).collect();
     compact(json!({
         "id": finding.id,
         "source": {"name": finding.source, "url": address(&finding.id)},
@@ -135,6 +138,7 @@ fn vulnerability(report: &ScanReport, finding: &Finding, suppressed: Option<&Sup
         "ratings": ratings(finding, &source),
         "description": finding.title,
         "recommendation": advice(report, finding),
+        "advisories": Some(advisories).filter(|advisories| !advisories.is_empty()),
         "affects": [{"ref": finding.package, "versions": affected(report, finding)}],
         "analysis": suppressed.map(analysis),
         "properties": finding_properties(finding, suppressed),

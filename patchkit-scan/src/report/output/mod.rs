@@ -274,4 +274,6 @@ fn evr<'a>(scheme: &str, version: &'a str) -> (Option<&'a str>, &'a str, Option<
 }
 
 #[cfg(test)]
+mod schema;
+#[cfg(test)]
 mod tests;

@@ -10,7 +10,10 @@ use patchkit_core::{AdvisoryId, Error, Finding, FixState, Presence, Purl, Result
 use serde_json::{Value, json};
 
 use super::{WriteOptions, address, advice, compact, identity, image_purl, pretty, sorted, uuid};
-use crate::purl_pattern::{coordinates, find};
+use crate::{
+    alias,
+    purl_pattern::{coordinates, find},
+};
 
 /// The justifications of the specification.
 const JUSTIFICATIONS: [&str; 5] = [
@@ -109,7 +112,7 @@ fn judge_suppressed(suppressed: &Suppressed) -> Judgement {
 }
 
 fn statement(report: &ScanReport, options: &WriteOptions, finding: &Finding, judgement: &Judgement) -> Value {
-    let aliases: Vec<&AdvisoryId> = finding.aliases.iter().collect();
+    let aliases: Vec<&AdvisoryId> = finding.aliases.iter().filter(|id| alias::is_vulnerability(id)).collect();
     let package = match judgement {
         Judgement::Fixed(Some(now)) => now,
         _ => &finding.package,
@@ -155,7 +158,7 @@ fn statement(report: &ScanReport, options: &WriteOptions, finding: &Finding, jud
 fn gone(before: &ScanReport, after: &ScanReport, options: &WriteOptions) -> Vec<Value> {
     let ids = |finding: &Finding| -> Vec<String> {
         let place = coordinates(&finding.package);
-        let ids = [&finding.id].into_iter().chain(&finding.aliases).filter(|id| finding.id == **id || id.is_cve());
+        let ids = alias::names(finding).filter(|id| finding.id == **id || id.is_cve());
         ids.map(|id| format!("{id} {place}")).collect()
     };
     let dropped = after.suppressed.iter().map(|suppressed| &suppressed.finding);
