@@ -127,7 +127,7 @@ fn measure(what: &str, builder: Builder, start: Instant, names: &BTreeSet<String
 /// A package of an installation that was updated a while ago: one in ten is old.
 fn current(name: Option<&String>, n: usize) -> Package {
     let other = format!("without-advisories-{n}");
-    package(name.unwrap_or(&other), if n % 10 == 0 { "0.1-1" } else { "99:1-1" })
+    package(name.unwrap_or(&other), if n.is_multiple_of(10) { "0.1-1" } else { "99:1-1" })
 }
 
 fn package(name: &str, version: &str) -> Package {

@@ -338,8 +338,9 @@ async fn whatever_is_left_behind_the_next_update_is_whole() {
         (6, None, Some(beginning(6))),
         (7, Some(Vec::new()), Some("{\"url".into())),
     ] {
-        partial.map(|partial| fs::write(folder.join("partial"), partial).unwrap());
-        note.map(|note| fs::write(folder.join("partial.json"), note).unwrap());
+        for (name, content) in [("partial", partial), ("partial.json", note.map(String::into_bytes))] {
+            content.into_iter().for_each(|content| fs::write(folder.join(name), content).unwrap());
+        }
         server.put("/one", served(50, version));
         assert_eq!(outcomes(&place.update(&feeds).await.unwrap()), ["changed"], "{version}");
         let mark = format!(".{version}-1");

@@ -120,6 +120,16 @@ impl Scope {
         Self::new(ecosystem, None)
     }
 
+    /// The scope of names that were normalised before.
+    pub(super) fn of_normalised(ecosystem: &str, release: Option<&str>) -> Self {
+        Self { ecosystem: ecosystem.into(), release: release.map(Into::into) }
+    }
+
+    /// Whether its names are those that [`new`](Self::new) gives now.
+    pub(super) fn is_normalised(&self) -> bool {
+        *self == Self::new(&self.ecosystem, self.release.as_deref())
+    }
+
     /// The release that an image has.
     #[must_use]
     pub fn of(distribution: &Distribution) -> Self {

@@ -147,7 +147,11 @@ impl AdvisoryStore {
     /// `NotFound`; `Corrupt` where it is cut off or altered, `Unsupported` for another version of the format or for
     /// something else; each names the file.
     pub fn open_compiled(path: &Path) -> Result<Self> {
-        Self::of(Table::open(path)?)
+        let store = Self::of(Table::open(path)?)?;
+        // What is named otherwise than images are now would never be found, and nobody would know.
+        let renamed = store.scopes().find(|scope| !scope.is_normalised());
+        let error = renamed.map(|scope| store.table.outdated(scope));
+        error.map_or(Ok(store), Err)
     }
 
     /// The store that these bytes are: those of a file that was [written](Self::write).

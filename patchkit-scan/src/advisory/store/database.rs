@@ -133,6 +133,11 @@ impl Table {
         self.error(Fault::Count { said, found })
     }
 
+    /// That something in it has another name by now.
+    pub(super) fn outdated(&self, what: &impl std::fmt::Display) -> Error {
+        self.error(Fault::Outdated(what.to_string()))
+    }
+
     fn error(&self, fault: Fault) -> Error {
         DatabaseError::new(self.blocks.name(), fault).into()
     }

@@ -77,11 +77,9 @@ impl Head {
         let mut scopes = Vec::new();
         for _ in 0..decoder.count("the number of scopes")? {
             let (ecosystem, release) = (decoder.text("an ecosystem")?, decoder.optional("a release")?);
-            let scope = Scope::new(ecosystem, release);
-            // Names are compared as they are normalised here, so one that was normalised otherwise would not be found.
-            let unchanged = (scope.ecosystem(), scope.release()) == (ecosystem, release);
-            if !unchanged || scopes.last().is_some_and(|last| *last >= scope) {
-                return Err(decoder.malformed("a scope with the name and in the order that this program gives it"));
+            let scope = Scope::of_normalised(ecosystem, release);
+            if scopes.last().is_some_and(|last| *last >= scope) {
+                return Err(decoder.malformed("a later scope"));
             }
             scopes.push(scope);
         }

@@ -213,3 +213,18 @@ fn the_format_is_what_its_description_says() {
     assert_eq!((claims[0].id().as_str(), &claims[0].status), ("CVE-2024-1000", &fixed("1-2")));
     assert_eq!((store.len(), store.newest()), (1, Some("2024-01-02".parse().unwrap())));
 }
+
+#[test]
+fn a_scope_that_has_another_name_by_now_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("the.db");
+    let mut old = advisory("CVE-2024-1000", None, fixed("1"));
+    old.scope = Scope::of_normalised("debian", Some("bullseye"));
+    store([old]).write(&path).unwrap();
+    let error = AdvisoryStore::open([&path]).unwrap_err();
+    assert_eq!(error.kind(), patchkit_core::ErrorKind::Unsupported);
+    assert!(
+        error.to_string().ends_with("the.db: this program has another name for debian bullseye: build it again"),
+        "{error}"
+    );
+}

@@ -36,6 +36,8 @@ pub(super) enum Fault {
     Long(usize),
     #[error("it is no advisory database")]
     Magic,
+    #[error("this program has another name for {0}: build it again")]
+    Outdated(String),
     #[error("{0}: {1}")]
     Record(String, #[source] Malformed),
     #[error("it has version {0} of the format, and this program reads version {VERSION}: build it again")]
@@ -50,12 +52,14 @@ impl DatabaseError {
 
 impl From<DatabaseError> for Error {
     fn from(error: DatabaseError) -> Self {
-        use Fault::{Block, Compression, Count, CutOff, Entry, Hash, Index, Io, Long, Magic, Record, Version};
+        use Fault::{
+            Block, Compression, Count, CutOff, Entry, Hash, Index, Io, Long, Magic, Outdated, Record, Version,
+        };
         let make = match &error.fault {
             Io(io) if io.kind() == io::ErrorKind::NotFound => Error::not_found,
             Io(io) if io.kind() == io::ErrorKind::PermissionDenied => Error::denied,
             Io(io) if io.kind() != io::ErrorKind::UnexpectedEof => Error::unexpected,
-            Magic | Version(_) => Error::unsupported,
+            Magic | Outdated(_) | Version(_) => Error::unsupported,
             Block(_) | Compression(..) | Count { .. } | CutOff(_) => Error::corrupt,
             Entry(..) | Hash | Index(_) | Io(_) | Long(_) | Record(..) => Error::corrupt,
         };
