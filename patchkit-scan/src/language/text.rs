@@ -5,7 +5,7 @@ use thiserror::Error;
 
 use crate::inventory::Problem;
 
-/// The longest YAML or TOML that is read, since a parsed byte takes up to fifty in memory. The largest real lock files
+/// The longest YAML or TOML that is read, since it takes many times as much memory when parsed. The largest real lock files
 /// have some MiB.
 const MAX_PARSED: usize = 16 << 20;
 

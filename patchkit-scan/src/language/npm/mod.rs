@@ -1,10 +1,11 @@
-//! Packages of Node.js: the `package.json` of each that is installed, and the lock files of npm, Yarn, pnpm and Bun.
+//! Packages of Node.js: the `package.json` of each that is installed, and the lock files of npm, Yarn, pnpm, Bun and Deno.
 //!
 //! A `package.json` with a name and a version is taken wherever it lies, also the project's own: that is what other
 //! scanners do, and how programs are found that are unpacked by hand (Yarn in `/opt`). Lock files below `node_modules`
 //! are of no consequence to npm, Yarn and pnpm, and are left out.
 
 mod bun;
+mod deno;
 mod package_json;
 mod package_lock;
 mod pnpm;
@@ -28,6 +29,7 @@ pub(super) static FILES: LanguageFiles = LanguageFiles {
         FileKind { is: |file| is_lock(file, &["yarn.lock"]), presence: Presence::Declared, read: yarn::read },
         FileKind { is: |file| is_lock(file, &["pnpm-lock.yaml"]), presence: Presence::Declared, read: pnpm::read },
         FileKind { is: |file| is_lock(file, &["bun.lock"]), presence: Presence::Declared, read: bun::read },
+        FileKind { is: |file| is_lock(file, &["deno.lock"]), presence: Presence::Declared, read: deno::read },
     ],
 };
 
@@ -59,6 +61,11 @@ fn aliased(reference: &str) -> Option<(&str, &str)> {
 /// Whether it is a version rather than where a package was taken from: a Git repository, a folder, a link.
 fn is_version(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_digit()) && text.contains('.') && !text.contains([':', '/'])
+}
+
+/// A version without the peers that it was installed with: `1.0.0_peer@2.0.0`, `1.0.0(peer@2.0.0)`.
+fn without_peers(version: &str) -> &str {
+    version.split(['(', '_']).next().unwrap_or(version)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::{
     super::{files::Found, text::yaml},
-    is_name, is_version, split_locator,
+    is_name, is_version, split_locator, without_peers,
 };
 use crate::inventory::Problem;
 
@@ -96,10 +96,6 @@ fn split_path(key: &str) -> Option<(&str, &str)> {
     let scoped = path.rfind('@').map(|at| &path[at..]).filter(|name| is_name(name));
     let name = scoped.unwrap_or_else(|| path.rsplit_once('/').map_or(path, |(_, name)| name));
     (is_name(name) && is_version(version)).then_some((name, version))
-}
-
-fn without_peers(version: &str) -> &str {
-    version.split(['(', '_']).next().unwrap_or(version)
 }
 
 #[cfg(test)]
