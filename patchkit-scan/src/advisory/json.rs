@@ -268,6 +268,24 @@ mod tests {
     }
 
     #[test]
+    fn elements_stand_alone_or_under_a_key() {
+        let all = |text: &str| {
+            let mut seen = Vec::new();
+            elements(text.as_bytes(), "list", |header, value: u64| {
+                seen.push((header.len(), value));
+                if value == 9 { Err("nine".into()) } else { Ok(()) }
+            })
+            .map(|()| seen)
+        };
+        assert_eq!(all("[1, 2]").unwrap(), [(0, 1), (0, 2)]);
+        assert_eq!(all(r#"{"a": {"list": [7]}, "list": [1], "b": 0}"#).unwrap(), [(1, 1)]);
+        assert_eq!(all("[1,\n9]").unwrap_err().to_string(), ": line 2: nine at line 2 column 2");
+        for text in ["1", "[1", "[\"x\"]", "{\"list\": 1}", "[1] 2"] {
+            assert!(all(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
     fn a_record_without_end_is_not_held() {
         let endless = std::io::repeat(b'a');
         let error = documents("\"".as_bytes().chain(endless), |_, _: Value| Ok(())).unwrap_err();
