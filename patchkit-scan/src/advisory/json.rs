@@ -195,6 +195,17 @@ pub(super) fn format(start: &[u8]) -> Option<Format> {
     (keys.iter().any(issue) && at(3, "releases")).then_some(Format::DebianTracker)
 }
 
+/// Why a document is of no format that is read, for people.
+pub(super) fn other(start: &[u8]) -> &'static str {
+    let keys = keys(start);
+    let has = |name: &str| keys.iter().any(|key| key.depth == 1 && key.name == name.as_bytes());
+    match () {
+        () if has("cveMetadata") => "it is a CVE record, which names no packages of a distribution",
+        () if has("resultsPerPage") || has("CVE_data_type") => "it is of the NVD, which names no packages",
+        () => "the JSON has none of the fields that would tell",
+    }
+}
+
 /// Where one text starts in another.
 fn find(text: &[u8], part: &[u8]) -> Option<usize> {
     memchr::memmem::find(text, part)
