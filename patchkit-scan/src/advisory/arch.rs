@@ -8,7 +8,7 @@ use std::io::Read;
 use patchkit_core::{AdvisoryId, PackageName};
 use serde::Deserialize;
 
-use super::{Advisory, AdvisoryError, End, Scope, Status, json, rating::severity_of_word};
+use super::{Advisory, AdvisoryError, End, Scope, Status, budget::check_pairs, json, rating::severity_of_word};
 
 /// The name of the source.
 pub const SOURCE: &str = "arch-security-tracker";
@@ -38,6 +38,7 @@ pub fn read(input: impl Read, sink: &mut dyn FnMut(Advisory)) -> Result<(), Advi
 impl Group {
     fn give(&self, sink: &mut dyn FnMut(Advisory)) -> Result<(), String> {
         let status = self.status()?;
+        check_pairs(self.issues.len(), self.packages.len())?;
         for id in &self.issues {
             for package in &self.packages {
                 let scope = Scope::new("arch", None);

@@ -8,6 +8,20 @@ use std::{
 
 use super::input::MAX_RECORD;
 
+/// The most statements that one record may make. Real ones make up to some hundred thousand: a kernel's update.
+const MAX_STATEMENTS: usize = 1 << 22;
+
+/// Checks a record that says the same of each of its vulnerabilities in each of its packages, so that a long record does
+/// not make a statement for each pair of many.
+pub(super) fn check_pairs(vulnerabilities: usize, packages: usize) -> Result<(), String> {
+    match vulnerabilities.checked_mul(packages) {
+        Some(..=MAX_STATEMENTS) => Ok(()),
+        _ => {
+            Err(format!("{vulnerabilities} vulnerabilities in {packages} packages are more than any honest record has"))
+        }
+    }
+}
+
 /// How many more bytes the current record may have.
 #[derive(Clone, Debug)]
 pub(super) struct Budget(Rc<Cell<u64>>);
@@ -102,5 +116,33 @@ impl<R: BufRead> BufRead for Numbered<R> {
         }
         self.budget.spend(amount);
         self.input.consume(amount);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs_are_bounded() {
+        assert_eq!(check_pairs(2000, 2000), Ok(()));
+        for (vulnerabilities, packages) in [(3000, 2000), (usize::MAX, 2)] {
+            assert!(check_pairs(vulnerabilities, packages).is_err());
+        }
+    }
+
+    #[test]
+    fn the_line_moves_along() {
+        let budget = Budget::new();
+        let mut input = Numbered::new("a\nb\nc".as_bytes(), budget.clone());
+        let line = input.line();
+        let mut text = String::new();
+        input.read_line(&mut text).unwrap();
+        assert_eq!((line.get(), MAX_RECORD - budget.left()), (2, 2));
+        input.read_to_string(&mut text).unwrap();
+        assert_eq!((line.get(), text.as_str()), (3, "a\nb\nc"));
+        budget.spend(usize::MAX);
+        assert!(input.fill_buf().is_err());
     }
 }

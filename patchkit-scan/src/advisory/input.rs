@@ -198,8 +198,12 @@ pub fn detect(prefix: &[u8]) -> Result<Format, AdvisoryError> {
     };
     match (known, start) {
         (Some(format), _) => Ok(format),
-        (None, [b'{' | b'[', ..]) => unknown("the JSON has none of the fields that would tell"),
-        (None, [b'<', ..]) => unknown("the XML is neither OVAL nor updateinfo"),
+        (None, [b'{' | b'[', ..]) => unknown(json::other(start)),
+        (None, [b'<', ..]) => unknown(match xml::root(start) {
+            Some(b"cvrfdoc") => "it is CVRF, whose vendors publish CSAF",
+            Some(b"vuxml") => "it is FreeBSD's VuXML, which is not read",
+            _ => "the XML is neither OVAL nor updateinfo",
+        }),
         (None, _) => unknown("it starts as none of those that are read"),
     }
 }
@@ -286,6 +290,19 @@ mod tests {
                 matches!(detect(text.as_bytes()).unwrap_err().kind(), AdvisoryErrorKind::UnknownFormat(_)),
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn known_formats_that_are_not_read_are_named() {
+        for (text, name) in [
+            ("<?xml version='1.0'?><cvrfdoc>", "CVRF"),
+            ("<vuxml >", "VuXML"),
+            ("{\"dataType\": \"CVE_RECORD\", \"cveMetadata\": {}}", "a CVE record"),
+            ("{\"resultsPerPage\": 1, \"format\": \"NVD_CVE\"}", "NVD"),
+        ] {
+            let error = detect(text.as_bytes()).unwrap_err().to_string();
+            assert!(error.contains(name), "{error}");
         }
     }
 

@@ -195,6 +195,17 @@ pub(super) fn format(start: &[u8]) -> Option<Format> {
     (keys.iter().any(issue) && at(3, "releases")).then_some(Format::DebianTracker)
 }
 
+/// Why a document is of no format that is read, for people.
+pub(super) fn other(start: &[u8]) -> &'static str {
+    let keys = keys(start);
+    let has = |name: &str| keys.iter().any(|key| key.depth == 1 && key.name == name.as_bytes());
+    match () {
+        () if has("cveMetadata") => "it is a CVE record, which names no packages of a distribution",
+        () if has("resultsPerPage") || has("CVE_data_type") => "it is of the NVD, which names no packages",
+        () => "the JSON has none of the fields that would tell",
+    }
+}
+
 /// Where one text starts in another.
 fn find(text: &[u8], part: &[u8]) -> Option<usize> {
     memchr::memmem::find(text, part)
@@ -265,6 +276,24 @@ mod tests {
         assert_eq!(seen, [(1, 1), (2, 2), (3, 3)]);
         let error = documents("{}\n{\"a\": }".as_bytes(), |_, _: Value| Ok(())).unwrap_err();
         assert_eq!(error.line(), Some(2));
+    }
+
+    #[test]
+    fn elements_stand_alone_or_under_a_key() {
+        let all = |text: &str| {
+            let mut seen = Vec::new();
+            elements(text.as_bytes(), "list", |header, value: u64| {
+                seen.push((header.len(), value));
+                if value == 9 { Err("nine".into()) } else { Ok(()) }
+            })
+            .map(|()| seen)
+        };
+        assert_eq!(all("[1, 2]").unwrap(), [(0, 1), (0, 2)]);
+        assert_eq!(all(r#"{"a": {"list": [7]}, "list": [1], "b": 0}"#).unwrap(), [(1, 1)]);
+        assert_eq!(all("[1,\n9]").unwrap_err().to_string(), ": line 2: nine at line 2 column 2");
+        for text in ["1", "[1", "[\"x\"]", "{\"list\": 1}", "[1] 2"] {
+            assert!(all(text).is_err(), "{text}");
+        }
     }
 
     #[test]

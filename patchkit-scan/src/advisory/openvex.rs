@@ -10,7 +10,10 @@ use std::{collections::BTreeMap, io::Read};
 use patchkit_core::{AdvisoryId, PackageName, Purl};
 use serde::Deserialize;
 
-use super::{Advisory, AdvisoryError, AdvisoryErrorKind, End, Status, debian, json, platform, title, updateinfo::date};
+use super::{
+    Advisory, AdvisoryError, AdvisoryErrorKind, End, Status, budget::check_pairs, debian, json, platform, title,
+    updateinfo::date,
+};
 
 /// The name of the source.
 pub const SOURCE: &str = "ubuntu-openvex";
@@ -61,6 +64,7 @@ pub fn read(input: impl Read, sink: &mut dyn FnMut(Advisory)) -> Result<(), Advi
 
 impl Said {
     fn give(&self, sink: &mut dyn FnMut(Advisory)) -> Result<(), String> {
+        check_pairs(self.vulnerability.aliases.len(), self.products.len())?;
         let mut claims = BTreeMap::new();
         for product in &self.products {
             let Ok(purl) = product.id.parse::<Purl>() else { continue };

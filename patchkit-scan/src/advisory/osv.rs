@@ -13,7 +13,9 @@ use serde::{Deserialize, Deserializer, de::Error};
 use serde_json::{Map, Value};
 
 use super::{
-    Advisory, AdvisoryError, AdvisoryErrorKind, End, Range, Scope, Status, debian, json,
+    Advisory, AdvisoryError, AdvisoryErrorKind, End, Range, Scope, Status,
+    budget::check_pairs,
+    debian, json,
     platform::{self, Fixes, Platform},
     rating::{cvss, severity_of_scores, severity_of_word, sorted},
     rpm::{stream_in_title, without_zero_epoch},
@@ -150,6 +152,7 @@ impl Record {
         if self.withdrawn.is_some() || self.id.as_str().starts_with("LSN-") {
             return Ok(());
         }
+        check_pairs(self.upstream.len().max(self.aliases.len()).max(self.related.len()), self.affected.len())?;
         let date = self.published.as_deref().and_then(|text| text.get(..10)?.parse::<Date>().ok());
         let title = title(&self.summary).or_else(|| title(&self.details));
         for affected in self.affected.iter().filter(|affected| !affected.only_informs()) {

@@ -11,7 +11,9 @@ use jiff::civil::Date;
 use patchkit_core::AdvisoryId;
 
 use super::{
-    Advisory, AdvisoryError, End, Range, Scope, Status, platform,
+    Advisory, AdvisoryError, End, Range, Scope, Status,
+    budget::check_pairs,
+    platform,
     rating::severity_of_word,
     rpm::{Build, Builds, evr, stream_in_title},
     title,
@@ -92,6 +94,7 @@ impl<'a> Update<'a> {
         let date = self.element.child("issued").and_then(|issued| issued.attribute("date")).and_then(date);
         let told = [self.element.child_text("summary"), self.element.child_text("title")];
         let heading = told.into_iter().find_map(title).filter(|_| ids.len() == 1);
+        check_pairs(ids.len(), self.collections().map(|collection| collection.children.len()).sum())?;
         for (build, architectures) in self.builds(scope)?.finish() {
             for id in &ids {
                 let advisory = Advisory::new(

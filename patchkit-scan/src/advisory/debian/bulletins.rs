@@ -8,7 +8,8 @@ use serde::Deserialize;
 
 use super::{BULLETINS, announcement_title, version};
 use crate::advisory::{
-    Advisory, AdvisoryError, AdvisoryErrorKind, End, Scope, Status, input::Lines, rating::severity_of_score,
+    Advisory, AdvisoryError, AdvisoryErrorKind, End, Scope, Status, budget::check_pairs, input::Lines,
+    rating::severity_of_score,
 };
 
 #[derive(Deserialize)]
@@ -42,6 +43,8 @@ pub fn read(input: impl BufRead, sink: &mut dyn FnMut(Advisory)) -> Result<(), A
         }
         let bulletin: Bulletin = serde_json::from_str(line)
             .map_err(|error| AdvisoryError::new(Some(number), AdvisoryErrorKind::Json(error)))?;
+        check_pairs(bulletin.cves.len(), bulletin.fixes.len())
+            .map_err(|message| AdvisoryError::syntax(number, message))?;
         for fix in &bulletin.fixes {
             give(&bulletin, fix, sink).map_err(|message| AdvisoryError::syntax(number, message))?;
         }

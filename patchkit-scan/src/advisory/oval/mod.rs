@@ -12,13 +12,15 @@
 
 mod document;
 
-use std::{io::BufRead, sync::Arc};
+use std::{collections::HashMap, io::BufRead, sync::Arc};
 
 use patchkit_core::PackageName;
 
 use self::document::{Criteria, Definition, Parts, Test};
 use super::{
-    Advisory, AdvisoryError, End, Status, debian,
+    Advisory, AdvisoryError, End, Status,
+    budget::check_pairs,
+    debian,
     platform::{self, Platform},
     rating::severity_of_scores,
     rpm::{Build, Builds, stream},
@@ -86,13 +88,19 @@ impl<'a> Reading<'a> {
         self.walk(&self.definition.criteria, &Context::default(), &mut claims);
         let default: Vec<Platform> =
             self.definition.platforms.iter().filter_map(|name| platform::of_name(name)).collect();
+        let mut by_test: HashMap<&str, Vec<&Claim<'_>>> = HashMap::new();
+        claims.iter().for_each(|claim| by_test.entry(claim.test).or_default().push(claim));
+        let all: Vec<&Claim<'_>> = claims.iter().collect();
+        let general = self.definition.vulnerabilities.iter().filter(|vulnerability| vulnerability.test.is_none());
+        let claimed: usize = claims.iter().map(|claim| claim.packages.len()).sum();
+        check_pairs(general.count(), claimed)?;
         for vulnerability in &self.definition.vulnerabilities {
+            let own = match &vulnerability.test {
+                Some(test) => by_test.get(&**test).map_or(&[][..], Vec::as_slice),
+                None => &all,
+            };
             let mut builds = Builds::default();
-            for claim in &claims {
-                if vulnerability.test.as_ref().is_none_or(|test| test == claim.test) {
-                    claim.add(&default, &mut builds)?;
-                }
-            }
+            own.iter().try_for_each(|claim| claim.add(&default, &mut builds))?;
             for (build, architectures) in builds.finish() {
                 let Build { scope, module, package, status } = build;
                 let source = format!("{}-oval", scope.ecosystem());
