@@ -9,6 +9,7 @@ mod token;
 
 use std::{
     collections::{BTreeSet, HashMap},
+    hash::Hash,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -36,12 +37,28 @@ pub(super) struct Auth {
     credentials: Credentials,
     /// What each host asked for last, so that the next scope needs no refusal first.
     challenges: Mutex<HashMap<String, Challenge>>,
-    /// One lock for each party, so that many at once fetch one token.
-    grants: Mutex<HashMap<Party, Arc<tokio::sync::Mutex<Option<Grant>>>>>,
+    /// Locked while one is fetched, so that many at once fetch one token.
+    grants: Slots<Party, Option<Grant>>,
     /// By host and the digest of a refresh token: the one that came in its place. It is held while it is used, since
     /// some servers take each one once only. It lives as long as the client and is written nowhere: files of
     /// credentials are other programs', too.
-    refreshed: Mutex<HashMap<(String, Digest), Arc<tokio::sync::Mutex<Credential>>>>,
+    refreshed: Slots<(String, Digest), Credential>,
+}
+
+/// Values by key, each with a lock of its own.
+#[derive(Debug)]
+struct Slots<K, V>(Mutex<HashMap<K, Arc<tokio::sync::Mutex<V>>>>);
+
+impl<K: Eq + Hash, V> Slots<K, V> {
+    fn new() -> Self {
+        Self(Mutex::default())
+    }
+
+    /// The slot of a key, with a first value where it is new.
+    fn of(&self, key: K, first: impl FnOnce() -> V) -> Arc<tokio::sync::Mutex<V>> {
+        let mut slots = lock(&self.0);
+        Arc::clone(slots.entry(key).or_insert_with(|| Arc::new(first().into())))
+    }
 }
 
 /// Whom a grant is for: what is to be done with which repository.
@@ -95,8 +112,7 @@ fn basic(username: &str, password: &str) -> String {
 impl Auth {
     pub(super) fn new(options: &Options, wire: Arc<Wire>) -> Self {
         let credentials = Credentials::new(options.credentials.clone(), options.auth_files.clone());
-        let (challenges, grants, refreshed) = Default::default();
-        Self { wire, credentials, challenges, grants, refreshed }
+        Self { wire, credentials, challenges: Mutex::default(), grants: Slots::new(), refreshed: Slots::new() }
     }
 
     /// What to send before anybody asks: a grant that is still good, or a new one where the host has asked before.
@@ -158,8 +174,7 @@ impl Auth {
     /// A token for a refresh token, or for what came in its place when it was used before.
     async fn refresh(&self, party: &Party, bearer: &Bearer, token: &str, cx: &Context) -> Result<Grant> {
         let key = (party.host.clone(), Digest::of(token));
-        let first = || Arc::new(Credential::IdentityToken(token.to_owned()).into());
-        let newest = Arc::clone(lock(&self.refreshed).entry(key).or_insert_with(first));
+        let newest = self.refreshed.of(key, || Credential::IdentityToken(token.to_owned()));
         let mut newest = newest.lock().await;
         let answered = token::fetch(&self.wire, bearer, &party.scopes, Some(&newest), cx).await?;
         if let Some(next) = answered.refresh {
@@ -169,7 +184,7 @@ impl Auth {
     }
 
     fn slot(&self, party: &Party) -> Arc<tokio::sync::Mutex<Option<Grant>>> {
-        Arc::clone(lock(&self.grants).entry(party.clone()).or_default())
+        self.grants.of(party.clone(), || None)
     }
 
     fn asked_before(&self, party: &Party) -> Option<Challenge> {

@@ -90,7 +90,7 @@ impl Repositories {
     /// What apt uses in the tree of an image.
     ///
     /// # Errors
-    /// [`Invalid`](patchkit_core::ErrorKind::Invalid) for a file that apt would not read, with file and line:
+    /// [`Invalid`](patchkit_core::ErrorKind::Invalid) for a file that apt would not read, with file and line;
     /// [`Unsupported`](patchkit_core::ErrorKind::Unsupported) for a way of access that we do not have.
     pub fn of_tree(tree: &Tree) -> Result<Self> {
         Self::read(tree, &|_| None)
