@@ -116,7 +116,7 @@ impl Builder {
     /// Adds the advisories of a file, or of all files in a folder and its folders. A file may be a compiled database,
     /// which brings its [sources](AdvisoryStore::sources) along.
     ///
-    /// In a folder, hidden files and documents (`.md`) are not read; what is neither JSON nor a table is passed over
+    /// In a folder, hidden files are not read; what is neither JSON nor a table is passed over
     /// where its format is not known.
     ///
     /// # Errors
@@ -249,12 +249,12 @@ fn write(
     writer
 }
 
-/// The files of a folder and its folders, but for hidden ones and documents.
+/// The files of a folder and its folders, but for hidden ones.
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
         let (name, path) = (entry.file_name(), entry.path());
-        if name.as_encoded_bytes().starts_with(b".") || path.extension().is_some_and(|extension| extension == "md") {
+        if name.as_encoded_bytes().starts_with(b".") {
             continue;
         }
         if entry.file_type()?.is_dir() {
