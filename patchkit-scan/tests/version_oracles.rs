@@ -143,7 +143,11 @@ fn packaging() {
     const ASK: &str = "import sys\nfrom packaging.version import Version, InvalidVersion\n\
         for line in sys.stdin:\n    try:\n        a, b = map(Version, line.split())\n    except InvalidVersion:\n        print('?')\n\
         \x20   else:\n        print('<' if a < b else '>' if a > b else '=')\n";
-    let oracle = Oracle { scheme: Scheme::Pypi, name: "python3 with packaging", command: &["sh", "-c", "\"${PYTHON:-python3}\" -c \"$0\"", ASK] };
+    let oracle = Oracle {
+        scheme: Scheme::Pypi,
+        name: "python3 with packaging",
+        command: &["sh", "-c", "\"${PYTHON:-python3}\" -c \"$0\"", ASK],
+    };
     let bases = ["1", "1.0", "v1.0.0", "1.2", "1.10", "2024.1", "1!0.1", "0!1.0", "1.0+local", "1.a"];
     let suffixes = [
         "a1",
@@ -171,9 +175,11 @@ fn packaging() {
 
 #[test]
 fn node_semver() {
-    const ASK: &str = r#"const root = require('child_process').execSync('npm root -g').toString().trim();
-        let semver;
-        try { semver = require(root + '/npm/node_modules/semver') } catch { semver = require('semver') }
+    const ASK: &str = r#"let semver;
+        try {
+            const root = require('child_process').execSync('npm root -g').toString().trim();
+            semver = require(root + '/npm/node_modules/semver');
+        } catch { semver = require('semver') }
         for (const line of require('fs').readFileSync(0, 'utf8').trim().split('\n')) {
             const [a, b] = line.split(' ').map(text => semver.parse(text, { loose: true }));
             console.log(a && b ? '<=>'[semver.compare(a, b, true) + 1] : '?');

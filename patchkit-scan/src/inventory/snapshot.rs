@@ -57,14 +57,19 @@ impl Snapshot {
         let mut touched = false;
         for (path, hide) in changes.hides {
             let place = if hide == Hide::Below { self.follow(&path) } else { self.place(&path) };
-            touched |= place.is_some_and(|place| self.remove(&place, hide));
+            touched |= place.is_some_and(|place| self.remove(&place, hide) && self.concerns(&place));
         }
         for (path, bring) in changes.brings {
             if let Some(place) = self.place(&path) {
-                touched |= self.bring(&path, place, layer, bring);
+                touched |= self.bring(&path, place.clone(), layer, bring) && self.concerns(&place);
             }
         }
         touched
+    }
+
+    /// Whether a path is one of a wanted file, or on the way to one.
+    fn concerns(&self, path: &FilePath) -> bool {
+        self.places.iter().any(|place| place.wants(path) || place.path.starts_with(path))
     }
 
     /// Puts what an archive calls `name` where that really is.
@@ -83,9 +88,8 @@ impl Snapshot {
         };
         let removed = self.remove(&place, Hide::Whole);
         let Some(node) = node else { return removed };
-        let matters = !matches!(node, Node::Detected { .. });
         self.nodes.insert(place, node);
-        matters || removed
+        true
     }
 
     /// What a hard link makes its name: the same as its target.
