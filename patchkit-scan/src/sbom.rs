@@ -62,7 +62,6 @@ impl Sbom {
 
     /// Matches what it lists. The report's subject is the image's digest where the document tells it, else (with a
     /// warning) the document's own; its platform follows from the packages' architecture.
-    #[must_use]
     ///
     /// # Errors
     /// As [`Matcher::judge`].

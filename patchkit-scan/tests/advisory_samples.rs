@@ -196,12 +196,12 @@ const TABLE: &str = "\
     samples/osv.dev unknown 20 0
     samples/trivy-detector-db unknown 71 0
     samples/vuls-data-update unknown 1 0
-    suse/csaf Csaf 1 5566
-    suse/csaf_vex Csaf 1 681
+    suse/csaf Csaf 1 2810
+    suse/csaf_vex Csaf 1 426
     suse/cvrf unknown 1 0
     suse/cvrf_cve unknown 2 0
     suse/osv Osv 1 2376
-    suse/oval Oval 14 168
+    suse/oval Oval 14 144
     ubuntu/cve unknown 3 0
     ubuntu/notice unknown 3 0
     ubuntu/osv Osv 1 592

@@ -136,15 +136,16 @@ async fn changelogs_say_what_the_image_lacks() {
     let claims = changelog::of_upgrades(&inventory.packages, &outdated.security, &world.client, &scope, &world.cx);
     let claims = claims.await.unwrap();
     assert_eq!(claims.warnings, Vec::<String>::new());
-    let report = AdvisoryScanner::new(store(claims.advisories)).scan(&image, &world.cx).await.unwrap();
+    let report = AdvisoryScanner::new(store(claims.advisories, world.cx.now())).scan(&image, &world.cx).await.unwrap();
     let found: Vec<_> = report.findings.iter().map(|finding| format!("{} {}", finding.id, finding.package)).collect();
     assert_eq!(found.len(), 3, "{found:?}");
     assert!(found.iter().any(|found| found.starts_with("CVE-0000-0002 pkg:deb/sample/libdemo1@1.0-1")), "{found:?}");
     assert_eq!(report.warnings, Vec::<String>::new());
 }
 
-fn store(advisories: Vec<Advisory>) -> AdvisoryStore {
+fn store(advisories: Vec<Advisory>, now: jiff::Timestamp) -> AdvisoryStore {
     let mut builder = AdvisoryStore::builder();
+    builder.source(changelog::SOURCE, Some(now));
     advisories.into_iter().for_each(|advisory| builder.add(advisory));
     builder.build()
 }
@@ -342,7 +343,7 @@ async fn real_release(
 
     let scope = Scope::of(&distribution);
     let claims = changelog::of_upgrades(&inventory.packages, &outdated.security, client, &scope, cx).await.unwrap();
-    let report = AdvisoryScanner::new(store(claims.advisories)).scan(&image, cx).await.unwrap();
+    let report = AdvisoryScanner::new(store(claims.advisories, world.cx.now())).scan(&image, cx).await.unwrap();
     let size = image.layers()[0].blob().descriptor().size;
     let (packages, fixes, findings) = (names.len(), outdated.fixes.len(), report.findings.len());
     eprintln!(

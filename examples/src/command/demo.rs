@@ -158,6 +158,7 @@ async fn finish(
         let claims = changelog::of_upgrades(&inventory.packages, &security, &client, &scope, cx).await?;
         claims.warnings.iter().for_each(|warning| progress.line(&format!("warning: {warning}")));
         let mut advisories = AdvisoryStore::builder();
+        advisories.source(changelog::SOURCE, Some(cx.now()));
         claims.advisories.into_iter().for_each(|advisory| advisories.add(advisory));
         Ok::<_, Error>(advisories.build())
     };

@@ -227,7 +227,7 @@ mod tests {
             ),
             ("<id>ALAS2NODEJS18-2024-1</id>", "amzn 2 CVE-2024-1001 nodejs 18..1:18.1-2.module+el9 - [] unknown"),
             ("<id>ALAS2023-2024-1</id>", "amzn 2023 CVE-2024-1001 nodejs ..1:18.1-2.module+el9 - [] unknown"),
-            ("<id>ALAS-2024-1</id>", "amzn 2018.03 CVE-2024-1001 nodejs ..1:18.1-2.module+el9 - [] unknown"),
+            ("<id>ALAS-2024-1</id>", "amzn 1 CVE-2024-1001 nodejs ..1:18.1-2.module+el9 - [] unknown"),
         ] {
             assert_eq!(shown(&update(&format!("{head}{cve}"), package)).unwrap(), [expected]);
         }

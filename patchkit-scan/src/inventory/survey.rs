@@ -8,7 +8,7 @@ use std::{
 };
 
 use futures::{StreamExt, TryStreamExt, stream};
-use patchkit_core::{Context, Distribution, Error, Image, Layer, Package, Purl, Result, image::FilePath};
+use patchkit_core::{Context, Distribution, Error, Image, Layer, Package, Presence, Purl, Result, image::FilePath};
 
 use super::{
     Cataloguer, Damage, Inventory, LayerCache, Snapshot,
@@ -214,7 +214,8 @@ impl Findings {
         }
     }
 
-    /// Notes to which packages of the distribution the files belong. One of which any file belongs to none is its own.
+    /// Notes to which packages of the distribution the files belong. One of which any file belongs to none is its own. A
+    /// guess about files whose owner is known says nothing more, and goes.
     fn own(&mut self, owners: &BTreeMap<FilePath, Purl>) {
         for (purl, files) in &self.files {
             let owner = files.iter().map(|file| owners.get(file)).collect::<Option<Vec<_>>>();
@@ -222,6 +223,7 @@ impl Findings {
                 package.owner = owner.first().map(|owner| (*owner).clone());
             }
         }
+        self.packages.retain(|_, package| package.owner.is_none() || package.presence != Presence::Guessed);
     }
 }
 
