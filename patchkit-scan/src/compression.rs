@@ -52,7 +52,7 @@ impl Compression {
         }
     }
 
-    /// A reader of the decompressed bytes, as [`decompress`](Self::decompress).
+    /// A reader of the decompressed bytes, as `decompress`.
     ///
     /// # Errors
     /// The decompressor cannot be set up.

@@ -28,7 +28,7 @@ pub enum Unaffected {
     /// They are left out.
     #[default]
     Omit,
-    /// They are reported, with [`FixState::NotAffected`]: for statements about what was looked at.
+    /// They are reported, with [`FixState::NotAffected`](patchkit_core::FixState::NotAffected): for statements about what was looked at.
     Report,
 }
 

@@ -3,7 +3,7 @@
 //! A document has a tree of products and says of them, for each vulnerability, how they stand. Products that are packages
 //! of a distribution's release are read, by the release's CPE name (`cpe:/o:redhat:enterprise_linux:9`) or its name;
 //! container images, layered products, and minor releases with an extended support of their own are passed over (see
-//! the source's [`platform`](super::platform)). Documents about other vendors' products have no such product and are
+//! the source's `platform`). Documents about other vendors' products have no such product and are
 //! read as nothing. A package is a binary package with the version that fixes it; what has no fix is often only named as
 //! a source package. A document that was deleted (`tracking.status`) says nothing. Source: CSAF 2.0, and Red Hat's and
 //! SUSE's documents, where streams of modules stand in package URLs (`rpmmod`) or as products in between.
