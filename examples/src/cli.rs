@@ -351,6 +351,9 @@ pub(crate) enum Db {
         /// Files or folders with advisories, in any known format
         #[arg(required = true, value_name = "PATH")]
         paths: Vec<PathBuf>,
+        /// Pass over files of a folder that are damaged or of no known format, with a warning for each
+        #[arg(long)]
+        keep_going: bool,
     },
     /// Ask all feeds for what is new, and compile the database again
     Update {

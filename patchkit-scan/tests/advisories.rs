@@ -164,7 +164,15 @@ fn a_folder_says_what_is_wrong_with_it() {
     assert!(error.to_string().contains("broken.json: line 1: EOF"), "{error}");
     write("broken.json", "{\"advisory\": 1}");
     assert_eq!(open().unwrap_err().kind(), ErrorKind::Unsupported);
+    let mut going = AdvisoryStore::builder().keeping_going();
+    assert_eq!(going.path(folder.path()).unwrap().records(), open_without(&folder, "broken.json"));
     assert_eq!(AdvisoryStore::open([folder.path().join("absent")]).unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+/// How many records the advisories of a folder have when a file is gone from it.
+fn open_without(folder: &tempfile::TempDir, file: &str) -> u64 {
+    std::fs::remove_file(folder.path().join(file)).unwrap();
+    AdvisoryStore::builder().path(folder.path()).unwrap().records()
 }
 
 #[test]

@@ -22,7 +22,7 @@ use crate::{
 
 pub(crate) async fn run(db: &cli::Db, global: &Global, cx: &Context) -> Result<()> {
     match db {
-        cli::Db::Build { paths } => build(paths, global).await,
+        cli::Db::Build { paths, keep_going } => build(paths, *keep_going, global).await,
         cli::Db::Info { file } => info(file.as_deref(), global, cx),
         cli::Db::Update { feeds, cache } => update(feeds.as_deref(), cache.as_deref(), global, cx).await,
     }
@@ -33,11 +33,18 @@ pub(crate) fn default_database(cache: Option<&Path>) -> PathBuf {
     cache.map_or_else(archive::default_cache, Path::to_owned).join("advisories.db")
 }
 
-async fn build(paths: &[PathBuf], global: &Global) -> Result<()> {
+async fn build(paths: &[PathBuf], keep_going: bool, global: &Global) -> Result<()> {
     let file = global.output.clone().unwrap_or_else(|| default_database(None));
     let (paths, target) = (paths.to_vec(), file.clone());
     let work = tokio::task::spawn_blocking(move || {
-        let store = AdvisoryStore::open(paths)?;
+        let mut builder = AdvisoryStore::builder();
+        if keep_going {
+            builder = builder.keeping_going();
+        }
+        for path in paths {
+            builder.path(&path)?;
+        }
+        let store = builder.build();
         make_folder_of(&target)?;
         store.write(&target)?;
         Ok::<_, Error>(store)

@@ -27,6 +27,7 @@ pub struct Builder {
     vulnerabilities: BTreeMap<Arc<str>, Vulnerability>,
     tally: Tally,
     strings: HashSet<Arc<str>>,
+    keeps_going: bool,
 }
 
 impl Builder {
@@ -35,6 +36,13 @@ impl Builder {
     pub fn source(&mut self, name: &str, retrieved: Option<Timestamp>) -> &mut Self {
         self.tally.begin(name, retrieved);
         self
+    }
+
+    /// The same, which passes over files of a folder that are damaged or of no known format, with a warning
+    /// (`tracing`) for each; by default they are errors.
+    #[must_use]
+    pub fn keeping_going(self) -> Self {
+        Self { keeps_going: true, ..self }
     }
 
     /// How many statements were added, those that say the same among them.
@@ -146,13 +154,25 @@ impl Builder {
         if database::is_table(file) {
             return self.database(file).map(|()| true);
         }
+        if self.keeps_going {
+            return Ok(self.whole_file(file));
+        }
         match read_file(file, &mut |statement| self.take(statement)) {
             Ok(_) => Ok(true),
-            Err(error) if is_unknown(&error) && !must_be_known(file) => {
-                tracing::warn!(file = %file.display(), "passed over: no known format of advisories");
-                Ok(false)
-            }
+            Err(error) if is_unknown(&error) && !must_be_known(file) => Ok(passed_over(file, &error)),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Adds a file where the whole of it can be read, and nothing of it otherwise; says which.
+    fn whole_file(&mut self, file: &Path) -> bool {
+        let mut statements = Vec::new();
+        match read_file(file, &mut |statement| statements.push(statement)) {
+            Ok(_) => {
+                statements.into_iter().for_each(|statement| self.take(statement));
+                true
+            }
+            Err(error) => passed_over(file, &error),
         }
     }
 
@@ -264,6 +284,15 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Says that a file is passed over: loudly where its name promises advisories.
+fn passed_over(file: &Path, error: &AdvisoryError) -> bool {
+    match must_be_known(file) {
+        true => tracing::warn!(%error, "passed over"),
+        false => tracing::debug!(%error, file = %file.display(), "passed over"),
+    }
+    false
 }
 
 fn is_unknown(error: &AdvisoryError) -> bool {
