@@ -16,7 +16,7 @@ def ours(path):
         packages = {package["purl"]: package for package in report["packages"]}
         for finding in report["findings"]:
             package, fix = packages[finding["package"]], finding["fix"]
-            yield "/".join([finding["id"], package["name"], package["version"], fix.get("version", {}).get("text", "")])
+            yield "/".join([finding["id"], package["name"], package["version"]["text"], fix.get("version", {}).get("text", "")])
 
 
 def trivy(path):
