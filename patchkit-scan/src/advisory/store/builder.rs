@@ -225,7 +225,7 @@ impl Builder {
     /// Joins what speaks of the same, and compiles it.
     #[must_use]
     pub fn build(self) -> AdvisoryStore {
-        let Self { mut scopes, vulnerabilities, tally, strings: _ } = self;
+        let Self { mut scopes, vulnerabilities, tally, strings: _, keeps_going: _ } = self;
         let names = join::canonical_names(&vulnerabilities);
         let vulnerabilities = join::renamed(vulnerabilities, &names);
         let (mut count, mut origins) = (0, BTreeSet::new());
