@@ -11,7 +11,12 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 fn patchkit(folder: &Path, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_patchkit")).args(args).current_dir(folder).output().unwrap()
+    let mut command = Command::new(env!("CARGO_BIN_EXE_patchkit"));
+    // Nothing of whoever runs the tests is read or written.
+    for (name, folder) in [("XDG_CACHE_HOME", folder.join("cache")), ("XDG_CONFIG_HOME", folder.join("config"))] {
+        command.env(name, folder);
+    }
+    command.args(args).current_dir(folder).output().unwrap()
 }
 
 fn stderr(output: &Output) -> String {
@@ -165,7 +170,7 @@ fn what_is_not_there_or_damaged_is_named() {
             fs::write(blob.path(), &bytes[..bytes.len() / 2]).unwrap();
         }
     }
-    let output = patchkit(folder.path(), &["inventory", &image]);
+    let output = patchkit(folder.path(), &["inventory", &image, "--no-cache"]);
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
     assert!(stderr(&output).contains("sha256:") && stderr(&output).contains("corrupt"), "{}", stderr(&output));
     assert!(output.stdout.is_empty());
@@ -188,4 +193,79 @@ fn the_demo_does_not_write_into_a_used_folder() {
     let output = patchkit(folder.path(), &["demo", "--offline", "--folder", "used"]);
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(fs::read_dir(folder.path().join("used")).unwrap().count(), 1);
+}
+
+#[test]
+fn a_compiled_database_says_the_same_in_every_format() {
+    let (Some(image), Some(fixes)) = (shared("images/debian-11.11-distroless"), shared("advisories/debian/fixes.tsv"))
+    else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let (image, fixes) = (format!("oci:{}", image.display()), fixes.display().to_string());
+    let run = |args: &[&str]| {
+        let output = patchkit(folder.path(), args);
+        assert!(output.status.success(), "{args:?}: {}", stderr(&output));
+        output
+    };
+    let ids = |reports: &Value| -> Vec<String> {
+        let findings = reports[0]["findings"].as_array().unwrap().iter();
+        findings.map(|finding| format!("{} {}", finding["id"], finding["package"])).collect()
+    };
+    let of_files = ids(&json(&run(&["scan", &image, "--advisories", &fixes, "--format", "json"])));
+    assert!(of_files.len() > 60, "{of_files:?}");
+
+    run(&["db", "build", &fixes, "-o", "a.db"]);
+    let info = json(&run(&["db", "info", "a.db", "--format", "json"]));
+    assert_eq!(info["sources"][0]["name"], "debian-bulletins");
+    let of_database = json(&run(&["scan", &image, "--advisories", "a.db", "--format", "json"]));
+    assert_eq!(ids(&of_database), of_files);
+
+    for format in ["cyclonedx", "openvex", "sarif", "spdx", "spdx3", "trivy"] {
+        run(&["scan", &image, "--advisories", "a.db", "--format", format, "-o", format]);
+        let document: Value = serde_json::from_slice(&fs::read(folder.path().join(format)).unwrap()).unwrap();
+        assert!(document.is_object(), "{format}");
+    }
+    let of_bill = json(&run(&["scan", "sbom:cyclonedx", "--advisories", "a.db", "--format", "json"]));
+    assert_eq!(ids(&of_bill), of_files);
+    let of_report = json(&run(&["scan", &image, "--report", "trivy", "--format", "json"]));
+    assert_eq!(ids(&of_report), of_files);
+
+    let rule = "rules: [{id: CVE-2024-5535, owner: us, reason: a test, expires: 9999-01-01}]";
+    fs::write(folder.path().join("rules.yaml"), rule).unwrap();
+    let judged = json(&run(&["scan", &image, "--advisories", "a.db", "--ignore", "rules.yaml", "--format", "json"]));
+    assert_eq!(judged[0]["suppressed"][0]["by"], "us");
+    assert!(!ids(&judged).iter().any(|id| id.contains("CVE-2024-5535")));
+
+    let output = patchkit(folder.path(), &["diff", &image, &image, "--format", "sarif"]);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    let mut bytes = fs::read(folder.path().join("a.db")).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(folder.path().join("a.db"), bytes).unwrap();
+    let output = patchkit(folder.path(), &["db", "info", "a.db"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("a.db") && stderr(&output).contains("corrupt"), "{}", stderr(&output));
+}
+
+#[test]
+fn an_update_keeps_what_it_has_when_a_feed_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let feed = folder.path().join("feed.tsv");
+    let rows =
+        "suite\tsource\tcve\tfixed_version\tadvisory\tdate\nbullseye\tcurl\tCVE-2024-1000\t1-2\tDSA-1-1\t2024-01-02\n";
+    fs::write(&feed, rows).unwrap();
+    let feeds = format!("feeds: [{{name: fixes, url: \"file://{}\"}}]", feed.display());
+    fs::create_dir_all(folder.path().join("config/patchkit")).unwrap();
+    fs::write(folder.path().join("config/patchkit/feeds.yaml"), feeds).unwrap();
+    let update = || {
+        let output = patchkit(folder.path(), &["db", "update"]);
+        assert!(output.status.success(), "{}", stderr(&output));
+        stderr(&output)
+    };
+    assert!(update().contains("fixes: changed"));
+    fs::remove_file(&feed).unwrap();
+    assert!(update().contains("fixes: warning: kept as it was"));
+    let info = json(&patchkit(folder.path(), &["db", "info", "--format", "json"]));
+    assert_eq!((&info["claims"], &info["sources"][0]["name"]), (&Value::from(1), &Value::from("fixes")));
 }

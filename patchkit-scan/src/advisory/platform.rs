@@ -343,7 +343,7 @@ mod tests {
             ("openSUSE 13.2", "opensuse-leap 13.2"),
             ("sles10-sp4", "sles 10.4"),
             ("sles10-sp4-sdk", "none"),
-            ("suse102", "opensuse 10.2"),
+            ("suse102", "opensuse-leap 10.2"),
             ("core9", "sles 9.0"),
             ("tar", "none"),
         ] {
