@@ -217,7 +217,7 @@ fn a_compiled_database_says_the_same_in_every_format() {
 
     run(&["db", "build", &fixes, "-o", "a.db"]);
     let info = json(&run(&["db", "info", "a.db", "--format", "json"]));
-    assert_eq!(info["sources"][0]["name"], "debian-bulletins");
+    assert_eq!(info["sources"][0]["name"], "debian-security-advisories");
     let of_database = json(&run(&["scan", &image, "--advisories", "a.db", "--format", "json"]));
     assert_eq!(ids(&of_database), of_files);
 
