@@ -24,6 +24,16 @@ core-tree:
 examples:
     cargo build --release --examples
 
+# The scanner and the patcher against the tools of others, on real images (needs what `.ci/run` installs).
+oracle:
+    bash .ci/oracle/run
+    bash .ci/oracle/scan
+
+# Against the tools of others, as ratios.
+bench:
+    bash .ci/bench
+    bash .ci/bench-scan
+
 # A minute of every fuzz target (needs a C++ compiler for libFuzzer).
 fuzz-smoke seconds="60":
     bash .ci/fuzz {{seconds}}
