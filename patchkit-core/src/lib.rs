@@ -65,9 +65,10 @@ pub use pipeline::Pipeline;
 pub use plan::{Application, Change, Download, Note, NoteClass, Plan, Unfixable, UnfixableReason};
 pub use platform::{ParsePlatformError, Platform};
 pub use port::{
-    Action, Command, Current, DeleteManifest, Deployer, Entry, Exit, Gate, Identity, Ledger, LimitKind, Limits,
-    ListTags, ManifestBytes, Mount, Network, Observation, Outcome, Patcher, Plugin, PluginInfo, PutManifest, Record,
-    ReferrersFilter, Registry, Runtime, Sample, Scanner, Signal, Signature, Signer, Telemetry, Verifier, Window,
+    Action, Capabilities, Command, Connection, Container, Current, DeleteManifest, Deployer, Entry, Exit, Gate,
+    Identity, Ledger, LimitKind, Limits, ListTags, ManifestBytes, Mount, Network, Observation, Outcome, Output,
+    Patcher, Plugin, PluginInfo, PutManifest, Record, ReferrersFilter, Registry, Runtime, RuntimeExt, Sample, Scanner,
+    Seen, Signal, Signature, Signer, Telemetry, Used, Verifier, Window,
 };
 pub use purl::{ParsePurlError, Purl, PurlParts};
 pub use reference::{ParseReferenceError, Reference, Repository};

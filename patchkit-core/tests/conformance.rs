@@ -155,10 +155,10 @@ async fn telemetry() {
     every_case_can_fail(&all);
 }
 
-#[tokio::test]
+/// What really runs containers passes it in `patchkit-oci`.
+#[tokio::test(start_paused = true)]
 async fn runtime() {
     let image = broken::image().await;
-    conformance::runtime::suite(&broken::HostRuntime, &image).await.assert();
     let silent = broken::answering(Exit::Code(0));
     every_case_can_fail(&[conformance::runtime::suite(&silent, &image).await]);
 }

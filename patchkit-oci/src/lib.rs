@@ -2,6 +2,7 @@
 
 pub mod diff;
 pub mod distribution;
+pub mod runtime;
 #[cfg(feature = "serve")]
 pub mod serve;
 

@@ -4,6 +4,7 @@ pub mod deployer;
 pub mod gate;
 pub mod ledger;
 pub mod report;
+pub mod verify;
 
 pub use deployer::{FileDeployer, TagDeployer};
 pub use gate::SeverityGate;

@@ -5,8 +5,8 @@ use std::{fmt, sync::Arc};
 use async_trait::async_trait;
 
 use crate::{
-    Command, Context, Decision, Gate, Image, Outcome, Patched, Plugin, PluginInfo, Result, Runtime, ScanReport,
-    Scanner, Verdict, Verified, Verifier,
+    Context, Decision, Gate, Image, Patched, Plugin, PluginInfo, Result, ScanReport, Scanner, Verdict, Verified,
+    Verifier,
 };
 
 macro_rules! closures {
@@ -57,6 +57,4 @@ closures! {
     MemoryVerifier: Verifier { verify(patched: &Patched) -> Verdict }
     /// A gate that is a closure.
     MemoryGate: Gate { decide(verified: &Verified) -> Decision }
-    /// A runtime that is a closure: it runs nothing, it answers.
-    MemoryRuntime: Runtime { run(image: &Image, command: &Command) -> Outcome }
 }

@@ -8,6 +8,7 @@
 //! With the feature `conformance`, the module of that name has a suite for each port: its contract, as tests that every
 //! implementation must pass.
 
+mod container;
 mod deployer;
 mod gate;
 mod ledger;
@@ -23,12 +24,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::Digest;
 
+pub use container::{Connection, Container, Output};
 pub use deployer::{Action, Deployer, Observation};
 pub use gate::Gate;
 pub use ledger::{Entry, Ledger, Record};
 pub use patcher::Patcher;
 pub use registry::{Current, DeleteManifest, ListTags, ManifestBytes, PutManifest, ReferrersFilter, Registry};
-pub use runtime::{Command, Exit, LimitKind, Limits, Mount, Network, Outcome, Runtime};
+pub use runtime::{
+    Capabilities, Command, Exit, LimitKind, Limits, Mount, Network, Outcome, Runtime, RuntimeExt, Seen, Used,
+};
 pub use scanner::Scanner;
 pub use signer::{Identity, Signature, Signer};
 pub use telemetry::{Sample, Signal, Telemetry, Window};
@@ -120,5 +124,6 @@ fn ports_are_object_safe(
     _: &dyn Telemetry,
     _: &dyn Ledger,
     _: &dyn Runtime,
+    _: &dyn Container,
 ) {
 }

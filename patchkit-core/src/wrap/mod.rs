@@ -29,10 +29,10 @@ pub use retry::Retry;
 pub use timeout::Timeout;
 
 use crate::{
-    Action, Application, Blob, ByteRange, ByteStream, Command, Context, Decision, Deployer, Descriptor, Digest, Entry,
-    Gate, Identity, Image, Ledger, ManifestBytes, Observation, Outcome, Patched, Patcher, Plan, Plugin, PluginInfo,
-    PutManifest, Reference, ReferrersFilter, Registry, Repository, Result, Runtime, Sample, ScanReport, Scanner,
-    Signal, Signature, Signer, Telemetry, Verdict, Verified, Verifier, Window,
+    Action, Application, Blob, ByteRange, ByteStream, Command, Container, Context, Decision, Deployer, Descriptor,
+    Digest, Entry, Gate, Identity, Image, Ledger, ManifestBytes, Observation, Patched, Patcher, Plan, Plugin,
+    PluginInfo, PutManifest, Reference, ReferrersFilter, Registry, Repository, Result, Runtime, Sample, ScanReport,
+    Scanner, Signal, Signature, Signer, Telemetry, Verdict, Verified, Verifier, Window,
 };
 
 /// Something to do around every call of a port.
@@ -118,5 +118,5 @@ wrap! {
         fn append(record: &crate::Record) -> Entry;
         fn read(from: u64, limit: usize) -> Vec<Entry>;
     }
-    Runtime { fn run(image: &Image, command: &Command) -> Outcome; }
+    Runtime { fn start(image: &Image, command: &Command) -> Box<dyn Container>; }
 }

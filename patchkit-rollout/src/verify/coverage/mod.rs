@@ -1,0 +1,1 @@
+//! Coverage reports: which lines of which files were run.

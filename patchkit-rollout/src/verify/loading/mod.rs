@@ -1,0 +1,1 @@
+//! Whether every program still finds its libraries and their symbols, with nothing executed.

@@ -1,0 +1,1 @@
+//! Test reports: which tests ran, and how each ended.

@@ -1,0 +1,1 @@
+//! Suites of tests, run before and after.
