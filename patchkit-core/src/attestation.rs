@@ -14,8 +14,14 @@ use crate::{
     Signature, Signer,
 };
 
-/// The payload type of an in-toto statement in a DSSE envelope.
+/// The payload type of an in-toto statement in a DSSE envelope, and the media type of one that is evidence.
 pub const IN_TOTO: &str = "application/vnd.in-toto+json";
+
+/// The annotation of an artifact that says which kind of claim it carries.
+pub const PREDICATE_TYPE: &str = "in-toto.io/predicate-type";
+
+/// The kind of claim that says which tests passed and which failed (in-toto attestation framework, "Test Result").
+pub const TEST_RESULT: &str = "https://in-toto.io/attestation/test-result/v0.1";
 
 /// An in-toto Statement v1: a claim (the predicate) about some content (the subject).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -51,6 +57,13 @@ impl Statement {
             predicate_type: predicate_type.into(),
             predicate,
         }
+    }
+
+    /// Whether it is about the content of a descriptor.
+    #[must_use]
+    pub fn is_about(&self, subject: &Descriptor) -> bool {
+        let (algorithm, hex) = (subject.digest.algorithm().as_str(), subject.digest.hex());
+        self.subject.iter().any(|about| about.digest.get(algorithm) == Some(&hex))
     }
 }
 
@@ -149,8 +162,8 @@ pub trait SignatureFormat: std::fmt::Debug + Send + Sync {
     /// The claim that is signed about a subject, given what the pipeline proved.
     fn statement(&self, name: &str, subject: &Descriptor, proof: &Value) -> Statement;
 
-    /// The artifact that carries the signed claim.
-    fn artifact(&self, envelope: &Envelope, identity: &Identity) -> Artifact;
+    /// The artifact that carries a signed claim: that one, or what a verifier stated.
+    fn artifact(&self, statement: &Statement, envelope: &Envelope, identity: &Identity) -> Artifact;
 }
 
 /// The plain format: the envelope itself as the artifact, and what the pipeline proved as the claim.
@@ -165,13 +178,13 @@ impl SignatureFormat for DsseArtifact {
         Statement::about(name, subject, PATCHED, proof.clone())
     }
 
-    fn artifact(&self, envelope: &Envelope, _identity: &Identity) -> Artifact {
+    fn artifact(&self, statement: &Statement, envelope: &Envelope, _identity: &Identity) -> Artifact {
         let media_type = MediaType::new("application/vnd.dsse.envelope.v1+json");
         let json = serde_json::to_vec(envelope).expect("an envelope has only string keys");
         Artifact {
             artifact_type: media_type.clone(),
             layers: vec![Blob::of(media_type, json)],
-            annotations: BTreeMap::from([("in-toto.io/predicate-type".into(), PATCHED.into())]),
+            annotations: BTreeMap::from([(PREDICATE_TYPE.into(), statement.predicate_type.clone())]),
         }
     }
 }

@@ -5,7 +5,10 @@ use std::fmt;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::{Blob, Digest, MediaType};
+use crate::{
+    Blob, Digest, Error, MediaType, Result,
+    attestation::{IN_TOTO, Statement},
+};
 
 /// A reason, with the reasons behind it: a tree that a person can read.
 ///
@@ -92,6 +95,25 @@ pub struct Evidence {
 }
 
 impl Evidence {
+    /// A statement that is evidence: the pipeline signs it and attaches it to the image that it is about.
+    #[must_use]
+    pub fn stating(name: impl Into<String>, statement: &Statement) -> Self {
+        let content = serde_json::to_string(statement).expect("a statement has only string keys");
+        Self { name: name.into(), media_type: MediaType::new(IN_TOTO), content }
+    }
+
+    /// The statement that it is, where it is one.
+    ///
+    /// # Errors
+    /// [`Corrupt`](crate::ErrorKind::Corrupt) where it says that it is one and cannot be read.
+    pub fn statement(&self) -> Result<Option<Statement>> {
+        if self.media_type.as_str() != IN_TOTO {
+            return Ok(None);
+        }
+        let statement = serde_json::from_str(&self.content);
+        statement.map(Some).map_err(|error| Error::corrupt(format!("no statement: {error}")).on(&self.name))
+    }
+
     /// The evidence as content to store or attach.
     #[must_use]
     pub fn blob(&self) -> Blob {

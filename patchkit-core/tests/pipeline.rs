@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 use patchkit_core::{
+    attestation::{PREDICATE_TYPE, Statement, TEST_RESULT},
     memory::{MemoryDeployer, MemoryLedger, MemoryRegistry},
     *,
 };
@@ -104,7 +105,16 @@ impl Verifier for Verifies {
             Some("speaks of another") => Digest::of(b"another"),
             _ => *patched.images().digest(),
         };
-        Ok(Verdict { subject, reasons, evidence: vec![] })
+        let image = patched.images().images()[0].descriptor();
+        let evidence = match self.answer {
+            Some("states") => {
+                let about = |subject| Statement::about("app", subject, TEST_RESULT, json!({"result": "PASSED"}));
+                let other = Descriptor::of(MediaType::OCI_MANIFEST, b"another");
+                vec![Evidence::stating("here", &about(image)), Evidence::stating("elsewhere", &about(&other))]
+            }
+            _ => vec![],
+        };
+        Ok(Verdict { subject, reasons, evidence })
     }
 }
 
@@ -335,6 +345,20 @@ async fn a_doctored_ledger_is_refused() {
     let target = Target::open(Arc::new(registry), reference, &cx).await.unwrap();
     let stop = case.pipeline().recorded_in(Doctored(case.ledger.clone())).run(target, &cx).await.unwrap_err();
     assert!(matches!(&stop, Stop::Failed(error) if error.kind() == ErrorKind::Corrupt), "{stop}");
+}
+
+#[tokio::test]
+async fn what_a_verifier_stated_about_an_image_is_signed_and_attached_to_it() {
+    let cx = Context::new();
+    let (registry, reference) = stored(&cx).await;
+    let case = Case { verifier: Some("states"), ..Case::default() };
+    let released = case.run(&(registry.clone(), reference.clone())).await.unwrap();
+    let attested = released.signed().attestations();
+    assert_eq!(attested.len(), 1, "the statement about another image is not ours to attach");
+    let image = *released.signed().approved().verified().patched().images().images()[0].digest();
+    let found = registry.referrers(reference.repository(), &image, &ReferrersFilter::default(), &cx).await.unwrap();
+    let found = found.iter().find(|found| found.digest == attested[0].digest).unwrap();
+    assert_eq!(found.annotations[PREDICATE_TYPE], TEST_RESULT);
 }
 
 #[tokio::test]

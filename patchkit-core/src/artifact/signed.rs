@@ -7,7 +7,7 @@ use crate::{Descriptor, Identity};
 ///
 /// ```compile_fail
 /// # fn forge(approved: std::sync::Arc<patchkit_core::Approved>, identity: patchkit_core::Identity) {
-/// patchkit_core::Signed::new(approved, identity, vec![]);
+/// patchkit_core::Signed::new(approved, identity, vec![], vec![]);
 /// # }
 /// ```
 #[derive(Clone, Debug)]
@@ -15,11 +15,17 @@ pub struct Signed {
     approved: Arc<Approved>,
     identity: Identity,
     signatures: Vec<Descriptor>,
+    attestations: Vec<Descriptor>,
 }
 
 impl Signed {
-    pub(crate) fn new(approved: Arc<Approved>, identity: Identity, signatures: Vec<Descriptor>) -> Self {
-        Self { approved, identity, signatures }
+    pub(crate) fn new(
+        approved: Arc<Approved>,
+        identity: Identity,
+        signatures: Vec<Descriptor>,
+        attestations: Vec<Descriptor>,
+    ) -> Self {
+        Self { approved, identity, signatures, attestations }
     }
 
     /// What was signed.
@@ -38,5 +44,11 @@ impl Signed {
     #[must_use]
     pub fn signatures(&self) -> &[Descriptor] {
         &self.signatures
+    }
+
+    /// The manifests of what verifiers stated, signed: each is attached to the image that it is about.
+    #[must_use]
+    pub fn attestations(&self) -> &[Descriptor] {
+        &self.attestations
     }
 }

@@ -162,13 +162,14 @@ impl Pipeline<Verified> {
 }
 
 impl Pipeline<Approved> {
-    /// Signs the index and every image, in the plain format of [`DsseArtifact`].
+    /// Signs the index and every image, in the plain format of [`DsseArtifact`], and attaches what verifiers stated.
     #[must_use]
     pub fn sign(self, signer: impl Signer + 'static) -> Pipeline<Signed> {
         self.sign_as(DsseArtifact, signer)
     }
 
-    /// Signs the index and every image, in a format that the verifying side understands.
+    /// Signs the index, every image, and the statements that verifiers gave as evidence, in a format that the verifying
+    /// side understands.
     #[must_use]
     pub fn sign_as(self, format: impl SignatureFormat + 'static, signer: impl Signer + 'static) -> Pipeline<Signed> {
         self.then("sign", signer.info().name, release::Sign { format, signer })

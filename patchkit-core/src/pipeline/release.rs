@@ -9,7 +9,7 @@ use super::{Scope, Step};
 use crate::{
     Action, Approved, Context, Deployer, Descriptor, Digest, Identity, Observation, Plan, Reason, Released, Result,
     Signed, Signer, Stop,
-    attestation::{Envelope, SignatureFormat},
+    attestation::{Envelope, SignatureFormat, Statement},
 };
 
 pub(super) struct Sign<F, S> {
@@ -26,15 +26,25 @@ impl<F: SignatureFormat, S: Signer> Step for Sign<F, S> {
         let plugin = self.signer.info();
         let images = approved.verified().patched().images();
         let identity = self.signer.identity(scope.cx).await.map_err(|error| error.by(&*plugin.name))?;
-        let proof = proof(&approved);
+        let (repository, proof) =
+            (approved.verified().patched().reference().repository().to_string(), proof(&approved));
         let mut signatures = Vec::new();
         let index = images.index().map(|_| images.root());
-        for subject in index.into_iter().chain(images.images().iter().map(|image| image.descriptor())) {
-            signatures.push(self.one(&approved, subject, &identity, &proof, scope.cx).await?);
+        let subjects = index.into_iter().chain(images.images().iter().map(|image| image.descriptor()));
+        for subject in subjects.clone() {
+            let statement = self.format.statement(&repository, subject, &proof);
+            signatures.push(self.one(&approved, subject, &statement, &identity, scope.cx).await?);
         }
-        let body = json!({ "plugin": plugin, "identity": identity, "signatures": signatures });
+        let mut attestations = Vec::new();
+        for statement in statements(&approved)? {
+            let Some(subject) = subjects.clone().find(|subject| statement.is_about(subject)) else { continue };
+            attestations.push(self.one(&approved, subject, &statement, &identity, scope.cx).await?);
+        }
+        let body = json!({
+            "plugin": plugin, "identity": identity, "signatures": signatures, "attestations": attestations,
+        });
         scope.journal.note("sign", *images.digest(), body, scope.cx).await?;
-        Ok(Arc::new(Signed::new(approved, identity, signatures)))
+        Ok(Arc::new(Signed::new(approved, identity, signatures, attestations)))
     }
 }
 
@@ -43,18 +53,21 @@ impl<F: SignatureFormat, S: Signer> Sign<F, S> {
         &self,
         approved: &Approved,
         subject: &Descriptor,
+        statement: &Statement,
         identity: &Identity,
-        proof: &Value,
         cx: &Context,
     ) -> Result<Descriptor> {
         let patched = approved.verified().patched();
-        let reference = patched.reference();
-        let repository = reference.repository();
-        let statement = self.format.statement(&repository.to_string(), subject, proof);
-        let envelope = Envelope::sign(&statement, &self.signer, cx).await?;
-        let artifact = self.format.artifact(&envelope, identity);
-        artifact.attach(subject, patched.registry().as_ref(), repository, cx).await
+        let envelope = Envelope::sign(statement, &self.signer, cx).await?;
+        let artifact = self.format.artifact(statement, &envelope, identity);
+        artifact.attach(subject, patched.registry().as_ref(), patched.reference().repository(), cx).await
     }
+}
+
+/// What verifiers stated, in the order of the verdicts.
+fn statements(approved: &Approved) -> Result<Vec<Statement>> {
+    let evidence = approved.verified().verdicts().iter().flat_map(|verdict| &verdict.evidence);
+    evidence.filter_map(|evidence| evidence.statement().transpose()).collect()
 }
 
 /// What was proven, read off the chain.

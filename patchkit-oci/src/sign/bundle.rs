@@ -1,11 +1,9 @@
 //! Signatures as cosign 2.5 and later write and read them: a DSSE envelope in a Sigstore bundle, an OCI referrer.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 use patchkit_core::{
     Blob, Descriptor, Identity, MediaType,
-    attestation::{Artifact, Envelope, SignatureFormat, Statement},
+    attestation::{Artifact, Envelope, PREDICATE_TYPE, SignatureFormat, Statement},
 };
 use serde_json::{Value, json};
 
@@ -37,21 +35,25 @@ impl SignatureFormat for SigstoreBundle {
         Statement::about(name, subject, SIGNATURE, json!({}))
     }
 
-    fn artifact(&self, envelope: &Envelope, identity: &Identity) -> Artifact {
+    fn artifact(&self, statement: &Statement, envelope: &Envelope, identity: &Identity) -> Artifact {
         let bundle = json!({
             "mediaType": BUNDLE,
             "verificationMaterial": { "publicKey": { "hint": identity.key_id } },
             "dsseEnvelope": envelope,
         });
-        let annotations = [
+        let predicate_type = statement.predicate_type.clone();
+        let mut annotations = vec![
             ("org.opencontainers.image.created", self.created.to_string()),
             ("dev.sigstore.bundle.content", "dsse-envelope".into()),
-            ("dev.sigstore.bundle.predicateType", SIGNATURE.into()),
+            ("dev.sigstore.bundle.predicateType", predicate_type.clone()),
         ];
+        if predicate_type != SIGNATURE {
+            annotations.push((PREDICATE_TYPE, predicate_type));
+        }
         Artifact {
             artifact_type: MediaType::new(BUNDLE),
             layers: vec![Blob::of(MediaType::new(BUNDLE), bundle.to_string())],
-            annotations: BTreeMap::from(annotations.map(|(key, value)| (key.into(), value))),
+            annotations: annotations.into_iter().map(|(key, value)| (key.into(), value)).collect(),
         }
     }
 }
