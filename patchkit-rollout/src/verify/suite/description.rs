@@ -2,20 +2,21 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs,
     path::{Path, PathBuf},
-    str::FromStr,
     time::Duration,
 };
 
-use jiff::SignedDuration;
-use patchkit_core::{Capabilities, Digest, Error, Limits, Mount, Network, Platform, Result};
+use jiff::fmt::serde::unsigned_duration::friendly::compact as duration;
+use patchkit_core::{Error, Platform, Result};
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
+use super::Size;
 use crate::verify::{
-    behaviour::{Forbidden, Readiness},
+    behaviour::{isolation::{Expectation, Forbidden}, readiness::Readiness},
     compare::{Accepted, Rules},
-    coverage, report,
+    coverage::CoverageFormat,
+    report::{self, TestPattern},
 };
 
 /// A suite of tests, as it stands in a YAML file.
@@ -58,10 +59,13 @@ pub struct Suite {
     pub tests: Vec<Test>,
     /// Patterns of the tests that must be there and pass after patching.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub critical: Vec<String>,
-    /// What may not be possible in the container.
+    pub critical: Vec<TestPattern>,
+    /// What may not be possible in the container, shown by trying it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub forbidden: Vec<Forbidden>,
+    /// What the kernel must say of the container's first process.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub confined: Vec<Expectation>,
     /// When a difference counts.
     #[serde(default)]
     pub rules: Rules,
@@ -71,6 +75,66 @@ pub struct Suite {
     /// Whether every file of code that the patch changed must be used by a test.
     #[serde(default)]
     pub require_exercise: bool,
+}
+
+impl Suite {
+    /// Reads a suite. Paths in it are left as they are.
+    ///
+    /// # Errors
+    /// [`Invalid`](patchkit_core::ErrorKind::Invalid), with the line where there is one, for what is no suite.
+    pub fn parse(yaml: &str) -> Result<Self> {
+        let suite: Self = serde_saphyr::from_str(yaml).map_err(|error| Error::invalid(error.to_string()))?;
+        suite.check().map_err(Error::invalid)?;
+        Ok(suite)
+    }
+
+    /// Reads a suite from a file. Paths in it are relative to the file's folder.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse); [`Invalid`](patchkit_core::ErrorKind::Invalid) where a file is not there.
+    pub fn read(path: &Path) -> Result<Self> {
+        let error = |error: Error| error.during("read the suite").on(path.display());
+        let text = fs::read_to_string(path).map_err(|cause| error(Error::invalid(cause.to_string())))?;
+        let mut suite = Self::parse(&text).map_err(error)?;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        for fixture in &mut suite.fixtures {
+            let found = fs::canonicalize(folder.join(&fixture.source));
+            fixture.source = found.map_err(|cause| {
+                error(Error::invalid(format!("fixture {}: {cause}", fixture.source.display())))
+            })?;
+        }
+        Ok(suite)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.tests.is_empty() {
+            return Err("a suite without tests".into());
+        }
+        let names = self.services.iter().map(|service| &service.name).chain(self.tests.iter().map(|test| &test.name));
+        let mut seen = BTreeSet::new();
+        for name in names {
+            if name.is_empty() || !seen.insert(name) {
+                return Err(format!("{name:?} is no name of its own for a service or test"));
+            }
+        }
+        if let Some(test) = self.tests.iter().find(|test| test.command.is_empty()) {
+            return Err(format!("the test {} has no command", test.name));
+        }
+        let files = self.tests.iter().flat_map(|test| {
+            test.report.file.iter().chain(test.coverage.iter().map(|coverage| &coverage.file))
+        });
+        let paths = files.chain(self.fixtures.iter().map(|fixture| &fixture.target));
+        match paths.into_iter().find(|path| !path.starts_with('/')) {
+            Some(path) => Err(format!("{path:?} is no absolute path in the image")),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether it can be run on a platform.
+    #[must_use]
+    pub fn is_for(&self, platform: &Platform) -> bool {
+        self.platforms.is_empty() || self.platforms.contains(platform)
+    }
 }
 
 /// The surroundings of all commands of a suite.
@@ -90,8 +154,8 @@ pub struct Environment {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
     /// The most time that one run of the suite may take: half an hour where nothing is said.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub time: Option<SignedDuration>,
+    #[serde(skip_serializing_if = "Option::is_none", with = "duration::optional")]
+    pub time: Option<Duration>,
     /// The most memory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<Size>,
@@ -177,8 +241,8 @@ pub struct Test {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
     /// The most time that it may take.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub time: Option<SignedDuration>,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "duration::optional")]
+    pub time: Option<Duration>,
     /// What it reports; its exit status alone where nothing is said.
     #[serde(default)]
     pub report: Report,
@@ -216,58 +280,7 @@ impl Default for Report {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Coverage {
     /// Its format.
-    pub format: coverage::Format,
+    pub format: CoverageFormat,
     /// The file that has it.
     pub file: String,
-}
-
-/// A number of bytes: `512MiB`, `1GB`, `4096`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Size(pub u64);
-
-/// Why some text is no [`Size`].
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("{0:?} is no size: a number, and perhaps kB, MB, GB, KiB, MiB or GiB")]
-pub struct ParseSizeError(String);
-
-impl FromStr for Size {
-    type Err = ParseSizeError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wrong = || ParseSizeError(text.to_owned());
-        let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-        let number: u64 = text[..digits].parse().map_err(|_| wrong())?;
-        let unit = match text[digits..].trim() {
-            "" | "B" => 1,
-            "kB" | "KB" => 1000,
-            "MB" => 1_000_000,
-            "GB" => 1_000_000_000,
-            "KiB" => 1 << 10,
-            "MiB" => 1 << 20,
-            "GiB" => 1 << 30,
-            _ => return Err(wrong()),
-        };
-        number.checked_mul(unit).map(Self).ok_or_else(wrong)
-    }
-}
-
-impl Serialize for Size {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_u64(self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for Size {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Written {
-            Number(u64),
-            Text(String),
-        }
-        match Written::deserialize(deserializer)? {
-            Written::Number(bytes) => Ok(Self(bytes)),
-            Written::Text(text) => text.parse().map_err(serde::de::Error::custom),
-        }
-    }
 }

@@ -4,15 +4,20 @@
 //! hold of them. [`run`] runs it in one image; [`SuiteVerifier`] runs it before and after and judges what differs.
 
 mod baseline;
+mod command;
 mod description;
 mod exercised;
+mod fresh;
 mod run;
 mod session;
+mod size;
 mod statement;
+mod survivor;
 mod verifier;
 
 pub use description::{
-    Coverage, DataKind, Environment, Fixture, ParseSuiteError, Report, Service, Size, Source, Suite, Test,
+    Coverage, DataKind, Environment, Fixture, Reach, Report, Service, Suite, Test,
 };
+pub use size::{ParseSizeError, Size};
 pub use run::{StepRun, SuiteRun, run};
 pub use verifier::{SuiteOptions, SuiteVerifier};
