@@ -2,8 +2,10 @@
 //!
 //! Each is usable alone, fails closed, and keeps every reason.
 
+pub mod compare;
 pub mod coverage;
 pub mod hardening;
 pub mod loading;
+mod parse;
 pub mod report;
 pub mod suite;
