@@ -13,4 +13,7 @@
 pub mod compatibility;
 pub mod http;
 pub mod isolation;
+#[cfg(feature = "http")]
+pub mod probe;
 pub mod readiness;
+pub mod schema;
