@@ -11,6 +11,7 @@
 //! | [`isolation`] | do forbidden things fail in it, and does nothing outlive it |
 
 pub mod compatibility;
+pub mod contract;
 pub mod http;
 pub mod isolation;
 #[cfg(feature = "http")]

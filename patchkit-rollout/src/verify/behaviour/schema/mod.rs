@@ -17,6 +17,7 @@ use regex::Regex;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+#[cfg(feature = "http")]
 pub(super) use keyword::is_same;
 
 /// How schemas are written.
