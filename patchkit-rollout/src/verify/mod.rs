@@ -2,6 +2,7 @@
 //!
 //! Each is usable alone, fails closed, and keeps every reason.
 
+pub mod behaviour;
 pub mod compare;
 pub mod coverage;
 pub mod hardening;
