@@ -1,9 +1,23 @@
 //! Verifiers: what shows that a patched image still does what it did.
 //!
-//! Each is usable alone, fails closed, and keeps every reason.
+//! Each is usable alone, fails closed, and keeps every reason; [`combine`] makes one of several.
 
+pub mod combine;
+pub mod configuration;
 pub mod coverage;
+pub mod exercise;
 pub mod hardening;
 pub mod loading;
 pub mod report;
+pub mod scripts;
 pub mod suite;
+
+mod accounts;
+mod exception;
+mod pair;
+mod programs;
+
+pub use configuration::Configuration;
+pub use exception::{Exception, matches};
+
+pub use scripts::Scripts;

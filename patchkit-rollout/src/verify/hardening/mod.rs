@@ -1,1 +1,1 @@
-//! What weakens an image: before and after, against a profile.
+//! What weakens an image.
