@@ -1,6 +1,6 @@
 //! The accounts of an image: `passwd(5)`, `shadow(5)` and `group(5)`, as far as checks need them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// The most lines of such a file that are looked at.
 const MAX_LINES: usize = 100_000;
@@ -26,11 +26,6 @@ pub(super) fn accounts(passwd: &[u8]) -> Vec<Account> {
 /// The numbers of the groups of a `group` file.
 pub(super) fn groups(group: &[u8]) -> BTreeMap<String, u64> {
     lines(group).filter_map(|fields| Some((fields[0].clone(), fields.get(2)?.parse().ok()?))).collect()
-}
-
-/// The numbers that something can be owned by.
-pub(super) fn numbers<'a>(names: impl IntoIterator<Item = &'a u64>) -> BTreeSet<u64> {
-    names.into_iter().copied().collect()
 }
 
 /// How an account's password is stored, by `shadow(5)` and `crypt(5)`.

@@ -14,10 +14,12 @@ pub mod suite;
 
 mod accounts;
 mod exception;
+mod owners;
 mod pair;
 mod programs;
 
 pub use configuration::Configuration;
 pub use exception::{Exception, matches};
 
+pub use hardening::Hardening;
 pub use scripts::Scripts;
