@@ -4,5 +4,6 @@
 
 mod combine;
 mod configuration;
+mod hardening;
 mod scripts;
 mod support;
