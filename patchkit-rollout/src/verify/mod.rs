@@ -14,6 +14,8 @@ pub mod suite;
 
 mod accounts;
 mod exception;
+#[doc(hidden)]
+pub mod fuzzing;
 mod owners;
 mod pair;
 mod programs;

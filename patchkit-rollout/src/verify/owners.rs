@@ -39,7 +39,9 @@ impl Owners {
     pub(super) fn read(tree: &FileTree, contents: &BTreeMap<FilePath, Bytes>) -> Self {
         let mut owners = BTreeMap::new();
         for (list, content) in contents {
-            let files = if list.as_bytes().starts_with(b"var/lib/dpkg/") { dpkg(list, content) } else { apk(content) };
+            let is_dpkg = list.as_bytes().starts_with(b"var/lib/dpkg/");
+            let name = list.file_name().unwrap_or_default();
+            let files = if is_dpkg { dpkg(name, content) } else { apk(content) };
             for (file, package) in files {
                 let Ok(path) = FilePath::new(file) else { continue };
                 let real = tree.resolve_parent(&path).unwrap_or(path);
@@ -59,8 +61,8 @@ impl Owners {
 }
 
 /// The files of one list of dpkg: `/usr/bin/x`, or `0123456789abcdef  usr/bin/x`.
-fn dpkg(list: &FilePath, content: &[u8]) -> Vec<(Vec<u8>, String)> {
-    let name = String::from_utf8_lossy(list.file_name().unwrap_or_default()).into_owned();
+pub(super) fn dpkg(list: &[u8], content: &[u8]) -> Vec<(Vec<u8>, String)> {
+    let name = String::from_utf8_lossy(list);
     let package = name.trim_end_matches(".list").trim_end_matches(".md5sums");
     let package = package.split(':').next().unwrap_or(package);
     let files = content.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(|line| {
@@ -72,7 +74,7 @@ fn dpkg(list: &FilePath, content: &[u8]) -> Vec<(Vec<u8>, String)> {
 }
 
 /// The files of apk's database: blocks of lines `P:` for the package, `F:` for a folder, `R:` for a file in it.
-fn apk(content: &[u8]) -> Vec<(Vec<u8>, String)> {
+pub(super) fn apk(content: &[u8]) -> Vec<(Vec<u8>, String)> {
     let (mut files, mut package, mut folder) = (Vec::new(), String::new(), Vec::new());
     for line in content.split(|byte| *byte == b'\n') {
         match line.split_at_checked(2) {

@@ -4,6 +4,7 @@
 
 mod combine;
 mod configuration;
+mod exercise;
 mod hardening;
 mod scripts;
 mod support;

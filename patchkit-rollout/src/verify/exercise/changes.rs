@@ -190,7 +190,7 @@ fn is_tested(tree: &FileTree, path: &FilePath) -> bool {
     let is_file = tree.get(path).is_some_and(|node| node.size().is_some());
     let is_below = |folder: &&str| FilePath::new(folder).is_ok_and(|folder| path.starts_with(&folder));
     let is_compiled = path.components().any(|name| name == b"__pycache__");
-    is_file && !is_compiled && !OTHERS.iter().any(|folder| is_below(&folder))
+    is_file && !is_compiled && !OTHERS.iter().any(is_below)
 }
 
 fn class(path: &FilePath, node: &Node) -> FileClass {
