@@ -1,12 +1,30 @@
 //! Verifiers: what shows that a patched image still does what it did.
 //!
-//! Each is usable alone, fails closed, and keeps every reason.
+//! Each is usable alone, fails closed, and keeps every reason; [`combine`] makes one of several.
 
 pub mod behaviour;
+pub mod combine;
 pub mod compare;
+pub mod configuration;
 pub mod coverage;
+pub mod exercise;
 pub mod hardening;
 pub mod loading;
 mod parse;
 pub mod report;
+pub mod scripts;
 pub mod suite;
+
+mod accounts;
+mod exception;
+#[doc(hidden)]
+pub mod fuzzing;
+mod owners;
+mod pair;
+mod programs;
+
+pub use configuration::Configuration;
+pub use exception::{Exception, matches};
+
+pub use hardening::Hardening;
+pub use scripts::Scripts;
