@@ -73,6 +73,17 @@ impl Default for Readiness {
     }
 }
 
+impl Readiness {
+    /// The ports that are asked.
+    pub fn ports(&self) -> impl Iterator<Item = u16> {
+        #[cfg(feature = "http")]
+        let http = self.http.as_ref().map(|http| http.port);
+        #[cfg(not(feature = "http"))]
+        let http = None;
+        self.port.into_iter().chain(http)
+    }
+}
+
 /// The longest pause between two looks.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 

@@ -2,7 +2,7 @@
 
 use std::{fs, io, path::Path};
 
-use patchkit_core::{Context, Digest, Entry, Error, Hasher, Image, Ledger, PluginInfo, Record, Result};
+use patchkit_core::{Algorithm, Context, Digest, Entry, Error, Hasher, Image, Ledger, PluginInfo, Record, Result};
 use serde::{Deserialize, Serialize};
 
 use super::{Suite, SuiteRun};
@@ -26,11 +26,11 @@ struct Baseline {
 /// # Errors
 /// [`Invalid`](patchkit_core::ErrorKind::Invalid) where a fixture cannot be read.
 pub(super) fn key(suite: &Suite, runtime: &PluginInfo) -> Result<Digest> {
-    let mut hasher = Hasher::default();
+    let mut hasher = Hasher::new(Algorithm::Sha256);
     hasher.update(&serde_json::to_vec(&(suite, runtime)).expect("a suite has only string keys"));
-    for fixture in &suite.fixtures {
-        let add = add_files(&mut hasher, &fixture.source);
-        add.map_err(|error| Error::invalid(error.to_string()).on(fixture.source.display()).because(error))?;
+    for path in suite.files() {
+        let add = add_files(&mut hasher, path);
+        add.map_err(|error| Error::invalid(error.to_string()).on(path.display()).because(error))?;
     }
     Ok(hasher.finish())
 }

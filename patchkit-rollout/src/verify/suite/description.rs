@@ -12,11 +12,17 @@ use patchkit_core::{Error, Platform, Result};
 use serde::{Deserialize, Serialize};
 
 use super::Size;
+#[cfg(feature = "http")]
+use crate::verify::behaviour::{contract::Calls, probe::Probe};
 use crate::verify::{
-    behaviour::{isolation::{Expectation, Forbidden}, readiness::Readiness},
-    compare::{Accepted, Rules},
+    behaviour::{
+        isolation::{Expectation, Forbidden},
+        readiness::Readiness,
+    },
+    compare::Rules,
     coverage::CoverageFormat,
-    report::{self, TestPattern},
+    exercise::Require,
+    report::{self, TestId},
 };
 
 /// A suite of tests, as it stands in a YAML file.
@@ -33,7 +39,7 @@ use crate::verify::{
 ///   - name: unit
 ///     command: [python3, -m, pytest, --junitxml=/tmp/report.xml]
 ///     report: { format: junit, file: /tmp/report.xml }
-/// critical: ['*test_login*']
+/// rules: { critical: ['*test_login*'] }
 /// ")?;
 /// assert_eq!(suite.tests[0].name, "unit");
 /// # Ok::<_, patchkit_core::Error>(())
@@ -57,24 +63,29 @@ pub struct Suite {
     pub services: Vec<Service>,
     /// The tests, in the order they are run.
     pub tests: Vec<Test>,
-    /// Patterns of the tests that must be there and pass after patching.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub critical: Vec<TestPattern>,
     /// What may not be possible in the container, shown by trying it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub forbidden: Vec<Forbidden>,
     /// What the kernel must say of the container's first process.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub confined: Vec<Expectation>,
-    /// When a difference counts.
+    /// What is asked of the services, before and after, side by side.
+    #[cfg(feature = "http")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub behaviour: Option<Behaviour>,
+    /// When a difference counts, which tests are critical, and which differences somebody has accepted.
     #[serde(default)]
     pub rules: Rules,
-    /// Differences that somebody has accepted.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub accepted: Vec<Accepted>,
-    /// Whether every file of code that the patch changed must be used by a test.
+    /// How often a test whose result differs is run at most, in each image.
+    #[serde(default = "ten")]
+    pub attempts: usize,
+    /// Which files that the patch changed must be used by a test.
     #[serde(default)]
-    pub require_exercise: bool,
+    pub require_exercise: Require,
+}
+
+fn ten() -> usize {
+    10
 }
 
 impl Suite {
@@ -99,9 +110,12 @@ impl Suite {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         for fixture in &mut suite.fixtures {
             let found = fs::canonicalize(folder.join(&fixture.source));
-            fixture.source = found.map_err(|cause| {
-                error(Error::invalid(format!("fixture {}: {cause}", fixture.source.display())))
-            })?;
+            fixture.source = found
+                .map_err(|cause| error(Error::invalid(format!("fixture {}: {cause}", fixture.source.display()))))?;
+        }
+        #[cfg(feature = "http")]
+        if let Some(promise) = suite.behaviour.iter_mut().find_map(|behaviour| behaviour.contract.as_mut()) {
+            promise.document = folder.join(&promise.document);
         }
         Ok(suite)
     }
@@ -120,9 +134,10 @@ impl Suite {
         if let Some(test) = self.tests.iter().find(|test| test.command.is_empty()) {
             return Err(format!("the test {} has no command", test.name));
         }
-        let files = self.tests.iter().flat_map(|test| {
-            test.report.file.iter().chain(test.coverage.iter().map(|coverage| &coverage.file))
-        });
+        let files = self
+            .tests
+            .iter()
+            .flat_map(|test| test.report.file.iter().chain(test.coverage.iter().map(|coverage| &coverage.file)));
         let paths = files.chain(self.fixtures.iter().map(|fixture| &fixture.target));
         match paths.into_iter().find(|path| !path.starts_with('/')) {
             Some(path) => Err(format!("{path:?} is no absolute path in the image")),
@@ -130,11 +145,81 @@ impl Suite {
         }
     }
 
+    /// The files and folders of the host that it names.
+    pub(super) fn files(&self) -> impl Iterator<Item = &Path> {
+        let fixtures = self.fixtures.iter().map(|fixture| &*fixture.source);
+        #[cfg(feature = "http")]
+        let contract =
+            self.behaviour.iter().flat_map(|behaviour| &behaviour.contract).map(|promise| &*promise.document);
+        #[cfg(not(feature = "http"))]
+        let contract = std::iter::empty();
+        fixtures.chain(contract)
+    }
+
+    /// The same, with only those tests that report one of these.
+    #[must_use]
+    pub(super) fn only(&self, ids: &BTreeSet<TestId>) -> Self {
+        let reports = |test: &Test, id: &TestId| {
+            id.suite().strip_prefix(&test.name).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let tests = self.tests.iter().filter(|test| ids.iter().any(|id| reports(test, id)));
+        Self { tests: tests.cloned().collect(), ..self.clone() }
+    }
+
     /// Whether it can be run on a platform.
     #[must_use]
     pub fn is_for(&self, platform: &Platform) -> bool {
         self.platforms.is_empty() || self.platforms.contains(platform)
     }
+}
+
+/// What is asked of the services, before and after, side by side.
+#[cfg(feature = "http")]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Behaviour {
+    /// Requests whose answers must stay the same.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub probes: Vec<Probe>,
+    /// An OpenAPI document that must be kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contract: Option<Promise>,
+    /// What must say that data and schemas can live with the patch.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hooks: Vec<Hook>,
+}
+
+/// An OpenAPI document, and how what it declares is called.
+#[cfg(feature = "http")]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Promise {
+    /// The document, relative to the suite's file.
+    pub document: PathBuf,
+    /// How its operations are called.
+    pub calls: Calls,
+}
+
+/// Something that must say that the patch is compatible.
+#[cfg(feature = "http")]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Hook {
+    /// Its name.
+    pub name: String,
+    /// Program and arguments, run in the patched container.
+    pub command: Vec<String>,
+    /// The user, in the place of the image's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// The longest time to wait for its answer.
+    #[serde(default = "minute", with = "duration::required")]
+    pub within: Duration,
+}
+
+#[cfg(feature = "http")]
+fn minute() -> Duration {
+    Duration::from_secs(60)
 }
 
 /// The surroundings of all commands of a suite.

@@ -4,9 +4,9 @@
 //! hold of them. [`run`] runs it in one image; [`SuiteVerifier`] runs it before and after and judges what differs.
 
 mod baseline;
+mod beside;
 mod command;
 mod description;
-mod exercised;
 mod fresh;
 mod run;
 mod session;
@@ -15,9 +15,9 @@ mod statement;
 mod survivor;
 mod verifier;
 
-pub use description::{
-    Coverage, DataKind, Environment, Fixture, Reach, Report, Service, Suite, Test,
-};
-pub use size::{ParseSizeError, Size};
+#[cfg(feature = "http")]
+pub use description::{Behaviour, Hook, Promise};
+pub use description::{Coverage, DataKind, Environment, Fixture, Reach, Report, Service, Suite, Test};
 pub use run::{StepRun, SuiteRun, run};
-pub use verifier::{SuiteOptions, SuiteVerifier};
+pub use size::{ParseSizeError, Size};
+pub use verifier::SuiteVerifier;

@@ -2,13 +2,18 @@
 
 use std::{fmt, time::Duration};
 
-use futures::future::BoxFuture;
+use async_trait::async_trait;
 use patchkit_core::{
     Container, Context, Digest, Error, ErrorKind, Exit, Image, Outcome, Reason, Result, Runtime, Used,
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Service, Suite, Test, fresh::Fresh, session, survivor::Mark};
+use super::{
+    Service, Suite, Test,
+    fresh::Fresh,
+    session::{self, Work},
+    survivor::Mark,
+};
 use crate::verify::{
     behaviour::isolation,
     coverage::Coverage,
@@ -17,6 +22,21 @@ use crate::verify::{
 
 /// How much of an output is kept with a step, from its end, in bytes.
 const TAIL: usize = 4096;
+
+/// A service is ready.
+const READY: &str = "is ready";
+
+/// A command could be run.
+const RUNS: &str = "runs";
+
+/// A report of tests is there and has as many as it should.
+const REPORT: &str = "has its report";
+
+/// A report of coverage is there.
+const COVERAGE: &str = "has its coverage";
+
+/// The tests that are not of a report, and that say whether one can be had.
+const BASICS: [&str; 4] = [COVERAGE, READY, REPORT, RUNS];
 
 /// What one run of a suite in an image showed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -54,15 +74,14 @@ pub struct StepRun {
 /// # Errors
 /// Where the image cannot be run: those of the runtime. [`Cancel`](patchkit_core::ErrorKind::Cancel).
 pub async fn run(suite: &Suite, image: &Image, runtime: &dyn Runtime, cx: &Context) -> Result<SuiteRun> {
-    let mut run = SuiteRun { image: *image.digest(), tests: TestRun::default(), coverage: None, steps: Vec::new() };
+    let mut run = SuiteRun::of(image);
     let mark = Mark::new(cx);
-    let suite = &mark.on(suite);
+    let suite = mark.on(suite);
     match suite.services.split_first() {
         Some(services) => {
-            let work = |container, run| all_tests(suite, container, run, cx);
-            session::beside(suite, services, (image, runtime), &mut run, work, cx).await?;
+            session::beside(&suite, services, (image, runtime), &mut run, &mut Tests(&suite), cx).await?;
         }
-        None => all_tests(suite, &Fresh { suite, image, runtime }, &mut run, cx).await?,
+        None => Tests(&suite).act(&Fresh { suite: &suite, image, runtime }, &mut run, cx).await?,
     }
     let survivors = mark.survivors(cx).await?;
     let status = if survivors.is_empty() { Status::Passed } else { Status::Failed };
@@ -72,24 +91,27 @@ pub async fn run(suite: &Suite, image: &Image, runtime: &dyn Runtime, cx: &Conte
 }
 
 /// Runs all tests in a container, and tries what may not be possible in it.
-fn all_tests<'a>(
-    suite: &'a Suite,
-    container: &'a dyn Container,
-    run: &'a mut SuiteRun,
-    cx: &'a Context,
-) -> BoxFuture<'a, Result<()>> {
-    Box::pin(async move {
-        for test in &suite.tests {
-            run.add_test(test, container.exec(&suite.test(test), cx).await)?;
+struct Tests<'a>(&'a Suite);
+
+#[async_trait]
+impl Work for Tests<'_> {
+    async fn act(&mut self, container: &dyn Container, run: &mut SuiteRun, cx: &Context) -> Result<()> {
+        for test in &self.0.tests {
+            run.add_test(test, container.exec(&self.0.test(test), cx).await)?;
         }
-        let forbidden = isolation::forbidden(&suite.forbidden, container, cx).await?;
-        let confined = isolation::confined(&suite.confined, container, cx).await?;
+        let forbidden = isolation::forbidden(&self.0.forbidden, container, cx).await?;
+        let confined = isolation::confined(&self.0.confined, container, cx).await?;
         forbidden.into_iter().chain(confined).for_each(|reason| run.add_reason("isolation", &reason));
         Ok(())
-    })
+    }
 }
 
 impl SuiteRun {
+    /// A run of which nothing is known yet.
+    pub(super) fn of(image: &Image) -> Self {
+        Self { image: *image.digest(), tests: TestRun::default(), coverage: None, steps: Vec::new() }
+    }
+
     /// Adds what a test's command left.
     ///
     /// # Errors
@@ -101,7 +123,7 @@ impl SuiteRun {
                 self.steps.push(StepRun::of(&test.name, &outcome));
             }
             Err(error) if is_of_the_test(&error) => {
-                self.add_case(&test.name, "runs", Status::Errored, Some(error.to_string()), None);
+                self.add_case(&test.name, RUNS, Status::Errored, Some(error.to_string()), None);
             }
             Err(error) => return Err(error.during(format!("run the test {}", test.name))),
         }
@@ -124,7 +146,7 @@ impl SuiteRun {
             Err(error) => (Status::Failed, Some(error.to_string())),
         };
         let ended = message.clone().unwrap_or_else(|| "ready".into());
-        self.add_case(&service.name, "is ready", status, message, Some(took));
+        self.add_case(&service.name, READY, status, message, Some(took));
         self.steps.push(StepRun { name: service.name.clone(), ended, duration: took, output, used: None });
     }
 
@@ -139,22 +161,15 @@ impl SuiteRun {
     }
 
     /// Adds a test that is not of a report.
-    fn add_case(
-        &mut self,
-        step: &str,
-        name: &str,
-        status: Status,
-        message: Option<String>,
-        took: Option<Duration>,
-    ) {
+    fn add_case(&mut self, step: &str, name: &str, status: Status, message: Option<String>, took: Option<Duration>) {
         let case = TestCase::new(TestId::new(step, name), status).saying(message).took(took);
         self.tests = TestRun::merged([std::mem::take(&mut self.tests), [case].into_iter().collect()]);
     }
 
-    /// The most of the named step's output that is kept.
-    #[must_use]
-    pub fn step(&self, name: &str) -> Option<&StepRun> {
-        self.steps.iter().find(|step| step.name == name)
+    /// What must be there for the other tests to mean anything, and is not.
+    pub(super) fn faults(&self) -> impl Iterator<Item = String> {
+        let faults = self.tests.cases().filter(|case| case.status.is_failure() && BASICS.contains(&case.id.name()));
+        faults.map(|case| format!("{}: {}", case.id, case.message.as_deref().unwrap_or("it failed")))
     }
 }
 
@@ -189,9 +204,9 @@ impl Read {
     fn report(&mut self, test: &Test, outcome: &Outcome) {
         let report = test.report.file.as_ref().map_or(Some(&outcome.stdout), |file| outcome.files.get(file));
         let name = test.report.file.as_deref().unwrap_or("standard output");
-        let tests = report.ok_or_else(|| format!("{name} is not there")).and_then(|report| {
-            test.report.format.parse(report).map_err(|error| format!("{name}: {error}"))
-        });
+        let tests = report
+            .ok_or_else(|| format!("{name} is not there"))
+            .and_then(|report| test.report.format.parse(report).map_err(|error| format!("{name}: {error}")));
         let (tests, fault) = match tests {
             Ok(tests) if tests.len() < test.report.at_least => {
                 let fault = format!("{} tests, which should be {} at least", tests.len(), test.report.at_least);
@@ -200,18 +215,17 @@ impl Read {
             Ok(tests) => (tests, None),
             Err(fault) => (TestRun::default(), Some(fault)),
         };
-        self.note(test, "has its report", fault);
+        self.note(test, REPORT, fault);
         self.tests = TestRun::merged([std::mem::take(&mut self.tests), tests.within(&test.name)]);
     }
 
     fn coverage(&mut self, test: &Test, outcome: &Outcome) {
         let Some(wanted) = &test.coverage else { return };
         let report = outcome.files.get(&wanted.file).ok_or_else(|| format!("{} is not there", wanted.file));
-        let read = report.and_then(|report| {
-            wanted.format.parse(report).map_err(|error| format!("{}: {error}", wanted.file))
-        });
+        let read =
+            report.and_then(|report| wanted.format.parse(report).map_err(|error| format!("{}: {error}", wanted.file)));
         let fault = read.as_ref().err().cloned();
-        self.note(test, "has its coverage", fault);
+        self.note(test, COVERAGE, fault);
         self.coverage = read.ok();
     }
 

@@ -2,6 +2,7 @@
 
 use std::{pin::pin, time::Duration};
 
+use async_trait::async_trait;
 use futures::future::{BoxFuture, Either, select};
 use patchkit_core::{Container, Context, ErrorKind, Image, Result, Runtime};
 
@@ -15,9 +16,10 @@ use crate::verify::behaviour::readiness;
 const GRACE: Duration = Duration::from_secs(10);
 
 /// What is done beside the services.
-pub(super) trait Work: for<'a> FnOnce(&'a dyn Container, &'a mut SuiteRun) -> BoxFuture<'a, Result<()>> + Send {}
-
-impl<W> Work for W where W: for<'a> FnOnce(&'a dyn Container, &'a mut SuiteRun) -> BoxFuture<'a, Result<()>> + Send {}
+#[async_trait]
+pub(super) trait Work: Send {
+    async fn act(&mut self, container: &dyn Container, run: &mut SuiteRun, cx: &Context) -> Result<()>;
+}
 
 /// Starts the suite's services, each when the one before is ready, does the work beside them, and ends them.
 ///
@@ -27,7 +29,7 @@ pub(super) async fn beside(
     (first, others): (&Service, &[Service]),
     (image, runtime): (&Image, &dyn Runtime),
     run: &mut SuiteRun,
-    work: impl Work,
+    work: &mut dyn Work,
     cx: &Context,
 ) -> Result<()> {
     let container = match runtime.start(image, &suite.service(first), cx).await {
@@ -39,7 +41,7 @@ pub(super) async fn beside(
         Err(error) => return Err(error.during(format!("start the service {}", first.name))),
     };
     ready(first, &*container, run, cx).await?;
-    others_beside(suite, others, &*container, run, Box::new(work), cx).await?;
+    others_beside(suite, others, &*container, run, work, cx).await?;
     end(first, container, run, cx).await
 }
 
@@ -59,20 +61,18 @@ async fn ready(service: &Service, container: &dyn Container, run: &mut SuiteRun,
     Ok(())
 }
 
-type Boxed<'w> = Box<dyn for<'a> FnOnce(&'a dyn Container, &'a mut SuiteRun) -> BoxFuture<'a, Result<()>> + Send + 'w>;
-
 /// Does the work while the other services run beside it in the container.
 fn others_beside<'a>(
     suite: &'a Suite,
     others: &'a [Service],
     container: &'a dyn Container,
     run: &'a mut SuiteRun,
-    work: Boxed<'a>,
+    work: &'a mut dyn Work,
     cx: &'a Context,
 ) -> BoxFuture<'a, Result<()>> {
     Box::pin(async move {
         let Some((service, rest)) = others.split_first() else {
-            return work(container, run).await;
+            return work.act(container, run, cx).await;
         };
         let command = suite.service(service);
         let running = pin!(container.exec(&command, cx));

@@ -3,7 +3,8 @@ use std::{collections::BTreeSet, sync::Arc};
 use async_trait::async_trait;
 use jiff::tz::TimeZone;
 use patchkit_core::{
-    Context, Digest, Evidence, Image, Ledger, Patched, Plugin, PluginInfo, Reason, Result, Runtime, Verdict, Verifier,
+    Context, Digest, Evidence, Image, Ledger, Patched, Platform, Plugin, PluginInfo, Reason, Result, Runtime, Verdict,
+    Verifier,
 };
 use serde_json::json;
 
@@ -60,7 +61,7 @@ impl<R: Runtime> SuiteVerifier<R> {
         }
         let trial = self.trial(pair, cx).await?;
         let side_by_side = super::beside::judge(&self.suite, pair, &self.runtime, cx).await?;
-        let reason = trial.reason(&self.suite, side_by_side);
+        let reason = trial.reason(&self.suite, platform, side_by_side);
         let evidence = trial.evidence(name, pair.after, self.key, reason.holds);
         Ok((reason, evidence))
     }
@@ -171,7 +172,7 @@ struct Trial {
 }
 
 impl Trial {
-    fn reason(&self, suite: &Suite, side_by_side: Vec<Reason>) -> Reason {
+    fn reason(&self, suite: &Suite, platform: &Platform, side_by_side: Vec<Reason>) -> Reason {
         let mut because = self.comparison.reasons();
         because.extend(self.sound());
         because.extend(self.exercise.as_ref().map(|exercise| exercise.reason(suite.require_exercise)));
@@ -182,7 +183,6 @@ impl Trial {
         if self.after.len() > 1 {
             because.push(Reason::yes(format!("what differed was run {} times in the patched image", self.after.len())));
         }
-        let platform = suite_name(&self.after[0]);
         let holds = because.iter().all(|reason| reason.holds);
         let word = if holds { "passes the tests that it passed before" } else { "does not pass as before" };
         Reason { holds, message: format!("{platform} {word}"), because }
