@@ -7,4 +7,5 @@ mod configuration;
 mod exercise;
 mod hardening;
 mod scripts;
+mod suite;
 mod support;
