@@ -74,7 +74,7 @@ print(json.dumps({"compatible": True, "reasons": [repr([start["protocol"], start
         reasons,
         [Reason::yes(
             "['patchkit-compatibility/1', {'schema': 42}, '41', None, \
-             {'exit': {'code': 4}, 'stdout': 'out\\n', 'stderr': ''}, {'error': \"[\\\"x\\\"]\"}]"
+             {'exit': {'code': 4}, 'stdout': 'out\\n', 'stderr': ''}, {'error': '[\"x\"]'}]"
         )]
     );
 }
@@ -97,9 +97,16 @@ async fn a_program_that_does_not_answer_is_an_error() {
 /// The processes, other than zombies, that have this word among their arguments.
 fn running(word: &str) -> usize {
     let has = |entry: std::fs::DirEntry| {
-        std::fs::read(entry.path().join("cmdline")).is_ok_and(|line| line.split(|byte| *byte == 0).any(|arg| arg == word.as_bytes()))
+        std::fs::read(entry.path().join("cmdline"))
+            .is_ok_and(|line| line.split(|byte| *byte == 0).any(|arg| arg == word.as_bytes()))
     };
-    std::fs::read_dir("/proc").unwrap().flatten().filter(|entry| entry.file_name().as_encoded_bytes()[0].is_ascii_digit()).filter(|_| true).map(has).filter(|has| *has).count()
+    std::fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .filter(|entry| entry.file_name().as_encoded_bytes()[0].is_ascii_digit())
+        .map(has)
+        .filter(|has| *has)
+        .count()
 }
 
 async fn gone(word: &str) -> bool {
@@ -114,8 +121,7 @@ async fn gone(word: &str) -> bool {
 
 #[tokio::test]
 async fn nothing_of_a_program_is_left() {
-    let word = format!("{}.0137", std::process::id());
-    let word = format!("9{word}");
+    let word = format!("9{}.0137", std::process::id());
     let late = format!("sleep {word} & sleep {word}");
     let begun = Instant::now();
     let hook = ProcessHook::new("sh", Duration::from_millis(400)).arg("-c").arg(late);

@@ -50,7 +50,10 @@ async fn what_may_change_something_is_not_called_unasked() {
     let careful = Calls { effects: Effects::None, except, ..calls() };
     let reasons = check(&contract, &careful, &service.container, &service.container, &cx).await.unwrap();
     let left_out = reasons.last().unwrap().to_string();
-    assert_eq!(left_out, "✓ 2 operations are not called\n  ✓ GET /work: slow\n  ✓ POST /users: it may change something");
+    assert_eq!(
+        left_out,
+        "✓ 2 operations are not called\n  ✓ GET /work: slow\n  ✓ POST /users: it may change something"
+    );
 }
 
 #[tokio::test]
@@ -121,7 +124,7 @@ fn other_documents_are_refused() {
     for (content, message) in [
         ("swagger: '2.0'", "no field `openapi`"),
         ("openapi: 4.0.0", "no field `openapi`"),
-        ("{\"openapi\": \"3.0.0\",", "line 1 column 19"),
+        ("{\"openapi\": \"3.0.0\",", "line 1 column 20"),
         ("a: &b [1]\nc: *b\n", "anchor"),
         ("a: [", "line"),
     ] {

@@ -5,8 +5,7 @@ use patchkit_rollout::verify::behaviour::isolation::{Expectation, Forbidden, con
 
 use crate::support::{Loopback, faults, is_here, outcome, run};
 
-const TIGHT: [&str; 8] =
-    ["--ro-bind", "/", "/", "--unshare-all", "--die-with-parent", "--cap-drop", "ALL", "--proc"];
+const TIGHT: [&str; 8] = ["--ro-bind", "/", "/", "--unshare-all", "--die-with-parent", "--cap-drop", "ALL", "--proc"];
 const LOOSE: [&str; 7] = ["--bind", "/", "/", "--die-with-parent", "--dev", "/dev", "--proc"];
 
 fn bubble(options: &[&str]) -> Process {
@@ -38,7 +37,10 @@ async fn a_real_sandbox_forbids_and_a_loose_one_does_not() {
     }
     let reach = "import socket; socket.create_connection(('192.0.2.1', 80), 1)";
     let all = [
-        Forbidden { says: Some("[Rr]ead-only".into()), ..shell("write to /var", "echo > /var/tmp/patchkit-v && rm /var/tmp/patchkit-v") },
+        Forbidden {
+            says: Some("[Rr]ead-only".into()),
+            ..shell("write to /var", "echo > /var/tmp/patchkit-v && rm /var/tmp/patchkit-v")
+        },
         Forbidden { says: Some("unreachable".into()), ..Forbidden::new("reach the outside", ["python3", "-c", reach]) },
         shell("change an owner", "touch /dev/shm/o 2>/dev/null; chown 1:1 /dev/shm/o || chown 1:1 /etc/hostname"),
     ];

@@ -73,7 +73,8 @@ async fn what_varies_is_noted_and_a_fault_where_it_is_required() {
     let (service, cx) = (Service::start("none"), Context::new());
     let set = ProbeSet::read(SET).unwrap();
     let recording = record(&set, &service.container, &cx).await.unwrap();
-    let varying: Vec<_> = recording.probes.iter().map(|probe| probe.varying.iter().cloned().collect::<Vec<_>>()).collect();
+    let varying: Vec<_> =
+        recording.probes.iter().map(|probe| probe.varying.iter().cloned().collect::<Vec<_>>()).collect();
     assert_eq!(varying[..2], [vec!["line 2".to_owned()], vec!["$['request_id']".into(), "header x-request".into()]]);
     let json = serde_json::to_string(&recording).unwrap();
     let recording: Recording = serde_json::from_str(&json).unwrap();

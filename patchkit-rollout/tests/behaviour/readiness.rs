@@ -51,7 +51,8 @@ async fn what_is_not_ready_is_named_with_its_last_answer() {
     let service = Service::start("none");
     let output = Output { stdout: Bytes::from_static(b"one\ntwo\n"), stderr: Bytes::from_static(b"no database\n") };
     *service.container.output.lock().unwrap() = output;
-    let all = Readiness { port: Some(PORT), http: http(204), log: Some("ready$".into()), file: Some("/f".into()), ..soon() };
+    let all =
+        Readiness { port: Some(PORT), http: http(204), log: Some("ready$".into()), file: Some("/f".into()), ..soon() };
     let error = wait_until_ready(&service.container, &all, &Context::new()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert_eq!(
@@ -61,7 +62,8 @@ async fn what_is_not_ready_is_named_with_its_last_answer() {
          standard output ends with:\n  one\n  two\nstandard error ends with:\n  no database"
     );
     let nobody = Loopback::new().with_port(PORT, 1);
-    let error = wait_until_ready(&nobody, &Readiness { port: Some(PORT), ..soon() }, &Context::new()).await.unwrap_err();
+    let error =
+        wait_until_ready(&nobody, &Readiness { port: Some(PORT), ..soon() }, &Context::new()).await.unwrap_err();
     assert!(error.to_string().contains("port 8080: Connection refused"), "{error}");
 }
 

@@ -69,7 +69,8 @@ impl Container for Loopback {
     }
 
     async fn connect(&self, port: u16, _cx: &Context) -> Result<Box<dyn Connection>> {
-        let outside = self.ports.get(&port).ok_or_else(|| Error::new(patchkit_core::ErrorKind::Denied, "no such port"))?;
+        let outside =
+            self.ports.get(&port).ok_or_else(|| Error::new(patchkit_core::ErrorKind::Denied, "no such port"))?;
         let stream = TcpStream::connect(("127.0.0.1", *outside)).await;
         Ok(Box::new(stream.map_err(|error| Error::unavailable(error.to_string()).because(error))?))
     }
