@@ -54,7 +54,7 @@ fn what_cannot_be_told_is_an_error() {
     let doubling =
         json!({"allOf": [{"$ref": "#/d"}, {"$ref": "#/d"}], "d": {"items": {"allOf": [{"$ref": "#"}, {"$ref": "#"}]}}});
     let mut deep = json!(1);
-    (0..40).for_each(|_| deep = json!([deep.clone()]));
+    (0..14).for_each(|_| deep = json!([deep.clone()]));
     assert!(error(doubling, deep).contains("more than 1000000 steps"));
     let many: Vec<_> = (0..3000).collect();
     assert!(error(json!({"uniqueItems": true}), json!(many)).contains("steps"));
