@@ -6,9 +6,7 @@
 
 use std::{error::Error, time::Instant};
 
-use patchkit_core::{
-    Blob, Context, Digest, Image, Layer, MediaType,
-};
+use patchkit_core::{Blob, Context, Digest, Image, Layer, MediaType};
 use patchkit_rollout::verify::loading::{Layers, Linkage, LoadOptions, Problem};
 
 #[tokio::main]

@@ -93,7 +93,8 @@ fn parse(file: &[u8]) -> Result<LinkerCache, Fault> {
     for index in 0..count {
         let at = HEADER + index * ENTRY;
         let (name, path) = (cache.text(at + 4)?, cache.text(at + 8)?);
-        let (low, high) = (cache.word(at + if cache.big { 20 } else { 16 })?, cache.word(at + if cache.big { 16 } else { 20 })?);
+        let (low, high) =
+            (cache.word(at + if cache.big { 20 } else { 16 })?, cache.word(at + if cache.big { 16 } else { 20 })?);
         let hardware = match u64::from(high) << 32 | u64::from(low) {
             0 => Hardware::Any,
             named if named & NAMED != 0 => {
@@ -212,7 +213,7 @@ mod tests {
             let _ = LinkerCache::parse(&file[..length]);
         }
         let error = LinkerCache::parse(&file[..60]).unwrap_err();
-        assert_eq!((error.kind(), error.message()), (ErrorKind::Corrupt, "a number at 0x50 is not in the file"));
+        assert_eq!((error.kind(), error.message()), (ErrorKind::Corrupt, "a text at 0x48 is not in the file"));
         let error = LinkerCache::parse(b"something else").unwrap_err();
         assert_eq!(error.message(), "neither the form 1.1 nor the older one before it");
     }

@@ -142,6 +142,13 @@ impl<'a> Loader<'a> {
         members.extend(self.linker.filter(|linker| self.dialect == Dialect::Musl && !members.contains(linker)));
         let interpreter = self.search.system.object(self.root).elf.interpreter.clone();
         let missing_linker = interpreter.filter(|_| self.linker.is_none());
-        Closure { root: self.root, dialect: self.dialect, missing_linker, linker: self.linker, members, loads: self.loads }
+        Closure {
+            root: self.root,
+            dialect: self.dialect,
+            missing_linker,
+            linker: self.linker,
+            members,
+            loads: self.loads,
+        }
     }
 }

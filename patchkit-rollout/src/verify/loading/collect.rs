@@ -1,10 +1,6 @@
 //! Reading the ELF files of layers, each layer once.
 
-use std::{
-    collections::HashMap,
-    io::Read,
-    sync::Arc,
-};
+use std::{collections::HashMap, io::Read, sync::Arc};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use patchkit_core::{
@@ -37,7 +33,8 @@ pub(super) type Elves = HashMap<usize, Found>;
 impl Layers {
     /// Reads the layers of an image that were not read before; gives those of each layer, the lowest first.
     pub(super) async fn read(&mut self, image: &Image, cx: &Context) -> Result<Vec<Arc<Elves>>> {
-        let new: Vec<Layer> = image.layers().iter().filter(|layer| !self.0.contains_key(layer.diff_id())).cloned().collect();
+        let new: Vec<Layer> =
+            image.layers().iter().filter(|layer| !self.0.contains_key(layer.diff_id())).cloned().collect();
         let reads = new.into_iter().map(|layer| async move {
             let collector = layer.visit(Collector::default(), cx).await?;
             Ok::<_, Error>((*layer.diff_id(), Arc::new(collector.found)))

@@ -45,7 +45,8 @@ pub fn compare(before: &Linkage, after: &Linkage) -> LoadChange {
             change.known.push(fault.clone());
             continue;
         }
-        let was_found = |root: &String| old.found(before, new.identity(root), new.identity(&fault.file), &fault.problem);
+        let was_found =
+            |root: &String| old.found(before, new.identity(root), new.identity(&fault.file), &fault.problem);
         let (lost, left): (BTreeSet<_>, BTreeSet<_>) = libraries.into_iter().partition(was_found);
         if !left.is_empty() {
             change.left_to_hosts.push(Fault { programs: BTreeSet::new(), libraries: left, ..fault.clone() });
@@ -83,9 +84,10 @@ impl Names {
         let Problem::Symbol { symbol, version, .. } = problem else { return true };
         let (Some(root), Some(file)) = (self.ids.get(root), self.ids.get(file)) else { return false };
         let object = before.system.object(*file);
-        let asked = object.elf.imports().any(|import| {
-            import.name == symbol && import.version.map(|version| &version.name) == version.as_ref()
-        });
+        let asked = object
+            .elf
+            .imports()
+            .any(|import| import.name == symbol && import.version.map(|version| &version.name) == version.as_ref());
         asked && before.closures[*root as usize].members.contains(file)
     }
 }

@@ -204,11 +204,14 @@ fn compare(old: &Elf, new: &Elf, change: &mut InterfaceChange) {
     change.added = has.difference(&had).cloned().collect();
 }
 
-/// The versions of each symbol, an empty one for none.
+/// The versions of each symbol, an empty one for none; without the symbols that stand for the versions themselves.
 fn exports(elf: &Elf) -> BTreeMap<String, BTreeSet<String>> {
     let mut exports: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for symbol in elf.exports() {
         let version = symbol.version.filter(|version| !version.base).map_or("", |version| &version.name);
+        if symbol.name == version {
+            continue;
+        }
         exports.entry(symbol.name.to_owned()).or_default().insert(version.to_owned());
     }
     exports

@@ -22,8 +22,11 @@ pub(super) struct Index<'a> {
     system: &'a System,
     definers: HashMap<&'a str, Vec<(Id, Symbol<'a>)>>,
     /// The needs of an object, once they were asked for.
-    needs: RefCell<HashMap<(Id, Dialect), Rc<Vec<Need<'a>>>>>,
+    needs: RefCell<HashMap<(Id, Dialect), Needs<'a>>>,
 }
+
+/// All that an object needs.
+type Needs<'a> = Rc<Vec<Need<'a>>>;
 
 /// A symbol that has to be found, and the objects that could provide it.
 struct Need<'a> {
@@ -65,7 +68,8 @@ impl<'a> Index<'a> {
             return missing;
         }
         for id in &closure.members {
-            for (library, version) in self.system.object(*id).elf.needed_versions().filter(|(_, version)| !version.weak) {
+            for (library, version) in self.system.object(*id).elf.needed_versions().filter(|(_, version)| !version.weak)
+            {
                 let Some(provider) = self.provider(closure, library) else { continue };
                 let elf = &self.system.object(provider).elf;
                 // A library without versions is taken for one from before it had any.
@@ -83,7 +87,7 @@ impl<'a> Index<'a> {
         closure.named(library).or_else(|| closure.members.iter().find(is_called_so).copied())
     }
 
-    fn needs(&self, id: Id, dialect: Dialect) -> Rc<Vec<Need<'a>>> {
+    fn needs(&self, id: Id, dialect: Dialect) -> Needs<'a> {
         if let Some(needs) = self.needs.borrow().get(&(id, dialect)) {
             return needs.clone();
         }
@@ -95,9 +99,8 @@ impl<'a> Index<'a> {
 
     fn need(&self, symbol: Symbol<'a>, dialect: Dialect) -> Need<'a> {
         let definers = self.definers.get(symbol.name).into_iter().flatten();
-        let fits = |(id, definition): &&(Id, Symbol<'_>)| {
-            accepts(dialect, &self.system.object(*id).elf, definition, &symbol)
-        };
+        let fits =
+            |(id, definition): &&(Id, Symbol<'_>)| accepts(dialect, &self.system.object(*id).elf, definition, &symbol);
         let mut providers: Vec<Id> = definers.filter(fits).map(|(id, _)| *id).collect();
         providers.dedup();
         Need { symbol, providers }

@@ -126,7 +126,11 @@ impl Linkage {
     }
 
     /// Those of a kind that load one of the objects, or are one.
-    pub(super) fn touched<'a>(&'a self, changed: &'a BTreeSet<Id>, kind: ElfKind) -> impl Iterator<Item = &'a FilePath> {
+    pub(super) fn touched<'a>(
+        &'a self,
+        changed: &'a BTreeSet<Id>,
+        kind: ElfKind,
+    ) -> impl Iterator<Item = &'a FilePath> {
         let of_kind = self.closures.iter().filter(move |it| self.system.object(it.root).elf.kind == kind);
         let touched = of_kind.filter(move |it| {
             it.members.iter().any(|id| changed.contains(id)) || it.linker.is_some_and(|id| changed.contains(&id))

@@ -288,7 +288,9 @@ pub(super) fn stale_cache(system: &System, defaults: &[String]) -> Vec<String> {
             let Some(id) = system.at(file) else { continue };
             let Some(name) = &system.object(id).elf.soname else { continue };
             if file.file_name() == Some(name.as_bytes()) && cache.named(name).next().is_none() {
-                notes.push(format!("the linker's cache does not name {file}, which is in a folder of ld.so.conf: ldconfig has to run"));
+                notes.push(format!(
+                    "the linker's cache does not name {file}, which is in a folder of ld.so.conf: ldconfig has to run"
+                ));
             }
         }
     }

@@ -82,7 +82,8 @@ impl System {
 
     fn enter(&mut self, elves: &[Arc<Elves>]) {
         for (path, node) in self.tree.iter() {
-            let Some((place, NodeKind::File { .. })) = node.entry().map(|entry| ((node.layer, entry), &node.kind)) else {
+            let Some((place, NodeKind::File { .. })) = node.entry().map(|entry| ((node.layer, entry), &node.kind))
+            else {
                 continue;
             };
             match elves.get(place.0).and_then(|layer| layer.get(&place.1)) {

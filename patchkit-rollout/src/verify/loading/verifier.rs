@@ -6,11 +6,7 @@ use patchkit_core::{
 };
 use serde::Serialize;
 
-use super::{
-    Interfaces, Layers, Linkage, LoadChange, LoadOptions, LoadReport, compare,
-    compare::counts,
-    interfaces,
-};
+use super::{Interfaces, Layers, Linkage, LoadChange, LoadOptions, LoadReport, compare, compare::counts, interfaces};
 
 /// How many faults a reason names; the evidence has all.
 const MAX_NAMED: usize = 50;
@@ -86,7 +82,8 @@ fn reason(image: &Image, after: &Linkage, change: &LoadChange, interfaces: &Inte
     if change.broken.len() > MAX_NAMED {
         reason.because.push(Reason::no(format!("and {} more", change.broken.len() - MAX_NAMED)));
     }
-    let message = format!("{changed} libraries changed, which touches {touched} of {} programs", interfaces.of_programs);
+    let message =
+        format!("{changed} libraries changed, which touches {touched} of {} programs", interfaces.of_programs);
     reason = reason.with(Reason::yes(message));
     let known = change.known.iter().filter(|fault| !fault.is_left_to_hosts());
     reason.because.extend(known.take(MAX_NAMED).map(|fault| Reason::yes(format!("was so before: {fault}"))));

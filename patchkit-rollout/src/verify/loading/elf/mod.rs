@@ -13,11 +13,11 @@ use std::collections::BTreeMap;
 
 use patchkit_core::{Digest, Error, Result};
 
+pub(super) use bytes::printable;
 use bytes::{Bytes, Fault};
 use dynamic::{Dynamic, Tag};
-pub use symbol::{Binding, Symbol};
 use symbol::Symbols;
-pub(super) use bytes::printable;
+pub use symbol::{Binding, Symbol};
 pub use version::Version;
 
 /// What a file that this reads starts with.

@@ -10,6 +10,8 @@ use super::{
 const MIPS: u16 = 8;
 /// The value of `DT_PLTREL` that says that jump relocations have addends.
 const WITH_ADDENDS: u64 = 7;
+/// How long a symbol is at least.
+const SHORTEST_SYMBOL: u64 = 16;
 
 /// A set of symbols' indices.
 #[derive(Debug)]
@@ -24,17 +26,25 @@ impl Referenced {
         self.all || word.is_some_and(|word| word >> (index % 64) & 1 == 1)
     }
 
+    /// One more than the highest.
+    pub(super) fn end(&self) -> u64 {
+        let last = self.bits.last().map_or(0, |word| 64 - u64::from(word.leading_zeros()));
+        (self.bits.len() as u64).saturating_sub(1) * 64 + last
+    }
+
+    /// The index of a symbol that is known to be no more than the file could have.
     fn insert(&mut self, index: u64) {
-        if let Some(word) = usize::try_from(index / 64).ok().and_then(|word| self.bits.get_mut(word)) {
-            *word |= 1 << (index % 64);
+        let word = usize::try_from(index / 64).expect("a file has fewer symbols");
+        if word >= self.bits.len() {
+            self.bits.resize(word + 1, 0);
         }
+        self.bits[word] |= 1 << (index % 64);
     }
 }
 
-/// The symbols, of `count`, that relocations speak of. `count` symbols are known to be in the file.
-pub(super) fn symbols(bytes: &Bytes<'_>, dynamic: &Dynamic, abi: Abi, count: u64) -> Result<Referenced, Fault> {
-    let words = usize::try_from(count.div_ceil(64)).map_err(|_| Fault::Odd("the number of symbols", 0))?;
-    let mut found = Referenced { all: abi.machine == MIPS, bits: vec![0; words] };
+/// The symbols that relocations speak of.
+pub(super) fn symbols(bytes: &Bytes<'_>, dynamic: &Dynamic, abi: Abi) -> Result<Referenced, Fault> {
+    let mut found = Referenced { all: abi.machine == MIPS, bits: Vec::new() };
     if found.all {
         return Ok(found);
     }
@@ -53,22 +63,18 @@ pub(super) fn symbols(bytes: &Bytes<'_>, dynamic: &Dynamic, abi: Abi, count: u64
     Ok(found)
 }
 
-fn read_table(
-    bytes: &Bytes<'_>,
-    address: u64,
-    size: u64,
-    addends: bool,
-    found: &mut Referenced,
-) -> Result<(), Fault> {
+fn read_table(bytes: &Bytes<'_>, address: u64, size: u64, addends: bool, found: &mut Referenced) -> Result<(), Fault> {
     let what = "a table of relocations";
     let start = bytes.offset(address, what)?;
     bytes.slice(start, size, what)?;
     let step = bytes.width() * if addends { 3 } else { 2 };
-    for index in 0..size / step {
-        let info = bytes.word(start + index * step + bytes.width())?;
-        let symbol = if bytes.class == Class::Bits32 { info >> 8 } else { info >> 32 };
-        if symbol != 0 {
-            found.insert(symbol);
+    let most = bytes.file.len() as u64 / SHORTEST_SYMBOL;
+    for at in (0..size / step).map(|index| start + index * step) {
+        let info = bytes.word(at + bytes.width())?;
+        match if bytes.class == Class::Bits32 { info >> 8 } else { info >> 32 } {
+            0 => {}
+            symbol if symbol < most => found.insert(symbol),
+            _ => return Err(Fault::Odd("the symbol of a relocation", at)),
         }
     }
     Ok(())

@@ -139,7 +139,9 @@ struct Record {
 pub(super) fn read(bytes: &Bytes<'_>, dynamic: &Dynamic, strings: &Strings<'_>, abi: Abi) -> Result<Symbols, Fault> {
     let mut symbols = Symbols::default();
     let Some(address) = dynamic.value(Tag::Symbols) else { return Ok(symbols) };
-    let count = count(bytes, dynamic, abi)?;
+    // A GNU hash table of a file that defines nothing need not tell how many symbols are needed.
+    let referenced = relocation::symbols(bytes, dynamic, abi)?;
+    let count = count(bytes, dynamic, abi)?.max(referenced.end());
     if count == 0 {
         return Ok(symbols);
     }
@@ -148,7 +150,6 @@ pub(super) fn read(bytes: &Bytes<'_>, dynamic: &Dynamic, strings: &Strings<'_>, 
     bytes.slice(start, count.saturating_mul(step), "the table of symbols")?;
     let versions = dynamic.value(Tag::VersionOfSymbols).map(|at| bytes.offset(at, "the versions of symbols"));
     let versions = versions.transpose()?;
-    let referenced = relocation::symbols(bytes, dynamic, abi, count)?;
     let mut left = strings.len().saturating_mul(MAX_SHARING).min(u32::MAX as usize / 4);
     for index in 1..count {
         let at = start + index * step;
