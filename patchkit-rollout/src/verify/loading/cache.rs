@@ -2,7 +2,7 @@
 //!
 //! Source: `sysdeps/generic/dl-cache.h` of glibc 2.41, whose form 1.1 stands alone or after the older one.
 
-use std::collections::HashMap;
+use std::{cell::Cell, collections::HashMap};
 
 use patchkit_core::{Error, Result};
 use thiserror::Error as ThisError;
@@ -23,12 +23,16 @@ const TAG_HWCAPS: u32 = 1;
 const NAMED: u64 = 1 << 62;
 /// The longest name or path.
 const MAX_TEXT: usize = 4096;
+/// How many times as long as the file all texts together may be: they may share their ends.
+const MAX_SHARING: usize = 16;
 
 /// What is wrong with a cache, and where.
 #[derive(Clone, Debug, ThisError, PartialEq, Eq)]
 enum Fault {
     #[error("neither the form 1.1 nor the older one before it")]
     Form,
+    #[error("all texts with the one at {0:#x} are too long for the file")]
+    Long(usize),
     #[error("{0} at {1:#x} is not in the file")]
     Outside(&'static str, usize),
 }
@@ -83,6 +87,8 @@ impl LinkerCache {
 struct Cache<'a> {
     bytes: &'a [u8],
     big: bool,
+    /// How many bytes of text may still be made of it.
+    left: Cell<usize>,
 }
 
 fn parse(file: &[u8]) -> Result<LinkerCache, Fault> {
@@ -114,8 +120,9 @@ impl<'a> Cache<'a> {
         let told = bytes.get(28).copied().unwrap_or(0) & 3;
         // Where the order is not told, the number of entries makes sense in one only.
         let fits = |cache: &Self| cache.word(20).is_ok_and(|count| (count as usize) < bytes.len() / ENTRY);
-        let little = Self { bytes, big: false };
-        Ok(if told == 3 || (told == 0 && !fits(&little)) { Self { bytes, big: true } } else { little })
+        let left = || Cell::new(bytes.len().saturating_mul(MAX_SHARING));
+        let little = Self { bytes, big: false, left: left() };
+        Ok(if told == 3 || (told == 0 && !fits(&little)) { Self { bytes, big: true, left: left() } } else { little })
     }
 
     fn after_old(file: &[u8]) -> Result<usize, Fault> {
@@ -138,6 +145,8 @@ impl<'a> Cache<'a> {
         let rest = self.bytes.get(start..).ok_or(Fault::Outside("a text", start))?;
         let rest = &rest[..rest.len().min(MAX_TEXT)];
         let end = memchr::memchr(0, rest).ok_or(Fault::Outside("the end of a text", start))?;
+        let left = self.left.get().checked_sub(end).ok_or(Fault::Long(start))?;
+        self.left.set(left);
         Ok(printable(&rest[..end]))
     }
 

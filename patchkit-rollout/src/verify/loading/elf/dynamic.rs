@@ -1,11 +1,15 @@
 //! The dynamic section and its table of strings.
 
+use std::cell::Cell;
+
 use super::bytes::{Bytes, Fault, printable};
 
 /// The most entries of a dynamic section, of which real ones have some dozens.
 const MAX_ENTRIES: u64 = 1 << 16;
-/// The longest text of a dynamic section, as long as a path may be.
-const MAX_TEXT: usize = 4096;
+/// The longest text of a dynamic section: 64 KiB, since it may be a list of folders.
+const MAX_TEXT: usize = 64 << 10;
+/// How many times as long as the table all texts together may be: they may share their ends, and be named repeatedly.
+const MAX_SHARING: usize = 16;
 
 /// What an entry is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,34 +105,39 @@ impl Dynamic {
     pub(super) fn strings<'a>(&self, bytes: &Bytes<'a>) -> Result<Strings<'a>, Fault> {
         let what = "the table of strings";
         let Some(address) = self.value(Tag::Strings) else {
-            return Ok(Strings { bytes: &[], start: self.start });
+            return Ok(Strings::new(&[], self.start));
         };
         let size = self.value(Tag::StringsSize).ok_or(Fault::Odd("the length of the strings", self.start))?;
         if size == 0 {
-            return Ok(Strings { bytes: &[], start: self.start });
+            return Ok(Strings::new(&[], self.start));
         }
         let start = bytes.offset(address, what)?;
-        Ok(Strings { bytes: bytes.slice(start, size, what)?, start })
+        Ok(Strings::new(bytes.slice(start, size, what)?, start))
     }
 }
 
 /// The table of strings.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Strings<'a> {
     bytes: &'a [u8],
     start: u64,
+    /// How many bytes of text may still be made of it.
+    left: Cell<usize>,
 }
 
 impl<'a> Strings<'a> {
-    pub(super) fn len(&self) -> usize {
-        self.bytes.len()
+    fn new(bytes: &'a [u8], start: u64) -> Self {
+        Self { bytes, start, left: Cell::new(bytes.len().saturating_mul(MAX_SHARING).min(u32::MAX as usize / 4)) }
     }
 
     /// The bytes from a place to the next NUL.
     pub(super) fn raw(&self, at: u64) -> Result<&'a [u8], Fault> {
         let rest = usize::try_from(at).ok().and_then(|at| self.bytes.get(at..));
         let length = rest.and_then(|rest| memchr::memchr(0, rest));
-        rest.zip(length).map(|(rest, length)| &rest[..length]).ok_or(self.outside(at))
+        let (rest, length) = rest.zip(length).ok_or(self.outside(at))?;
+        let left = self.left.get().checked_sub(length);
+        self.left.set(left.ok_or(Fault::Odd("the length of all texts with the one", self.start.saturating_add(at)))?);
+        Ok(&rest[..length])
     }
 
     pub(super) fn text(&self, at: u64) -> Result<String, Fault> {

@@ -21,8 +21,6 @@ const PROTECTED: u8 = 3;
 const LINKABLE: [u8; 6] = [0, 1, 2, 5, THREAD_LOCAL, 10];
 /// Machines whose 64-bit hash tables have 64-bit words.
 const WIDE_HASH: [u16; 2] = [22, 0x9026];
-/// How many times as long as the table of strings all names together may be: names may share their ends.
-const MAX_SHARING: usize = 16;
 
 /// How strongly a symbol binds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,7 +148,6 @@ pub(super) fn read(bytes: &Bytes<'_>, dynamic: &Dynamic, strings: &Strings<'_>, 
     bytes.slice(start, count.saturating_mul(step), "the table of symbols")?;
     let versions = dynamic.value(Tag::VersionOfSymbols).map(|at| bytes.offset(at, "the versions of symbols"));
     let versions = versions.transpose()?;
-    let mut left = strings.len().saturating_mul(MAX_SHARING).min(u32::MAX as usize / 4);
     for index in 1..count {
         let at = start + index * step;
         let Record { name, info, other, section, value } = record(bytes, at)?;
@@ -165,7 +162,6 @@ pub(super) fn read(bytes: &Bytes<'_>, dynamic: &Dynamic, strings: &Strings<'_>, 
             continue;
         }
         let raw = strings.raw(name)?;
-        left = left.checked_sub(raw.len()).ok_or(Fault::Odd("the length of all names with a symbol", at))?;
         let version = versions.map(|versions| bytes.u16(versions + 2 * index)).transpose()?.unwrap_or(1);
         let there = value != 0 || section == ABSOLUTE || kind == THREAD_LOCAL;
         let flags = [

@@ -79,9 +79,9 @@ fn read_needs(
         return Ok(());
     };
     for _ in 0..count {
-        let library = strings.text(bytes.u32(at + 4)?.into())?;
+        let library = bytes.u32(at + 4)?;
         let first = after(at, bytes.u32(at + 8)?)?;
-        read_needs_of(bytes, strings, (first, bytes.u16(at + 2)?), &library, versions)?;
+        read_needs_of(bytes, strings, (first, bytes.u16(at + 2)?), library, versions)?;
         match bytes.u32(at + 12)? {
             0 => break,
             next => at = after(at, next)?,
@@ -94,14 +94,15 @@ fn read_needs_of(
     bytes: &Bytes<'_>,
     strings: &Strings<'_>,
     (mut at, count): (u64, u16),
-    library: &str,
+    library: u32,
     versions: &mut BTreeMap<u16, Version>,
 ) -> Result<(), Fault> {
     for _ in 0..count {
         let (flags, index) = (bytes.u16(at + 4)?, bytes.u16(at + 6)?);
         let name = strings.text(bytes.u32(at + 8)?.into())?;
         let (weak, exact) = (flags & WEAK != 0, index & HIDDEN != 0);
-        let version = Version { name, library: Some(library.to_owned()), weak, base: false, exact };
+        let library = Some(strings.text(library.into())?);
+        let version = Version { name, library, weak, base: false, exact };
         if versions.insert(index & !HIDDEN, version).is_some() {
             return Err(Fault::Odd("the index of a version, which is there twice,", at));
         }
