@@ -1,0 +1,114 @@
+//! The verifier.
+
+use async_trait::async_trait;
+use patchkit_core::{
+    Context, Evidence, Image, MediaType, Patched, Plugin, PluginInfo, Reason, Result, Verdict, Verifier,
+};
+use serde::Serialize;
+
+use super::{Interfaces, Layers, Linkage, LoadChange, LoadOptions, LoadReport, compare, compare::counts, interfaces};
+
+/// How many faults a reason names; the evidence has all.
+const MAX_NAMED: usize = 50;
+
+/// Passes a patched image whose programs and libraries all are loaded as well as before. Nothing is executed.
+///
+/// What the image missed before it was patched is listed and is no reason to refuse it. A symbol that a library misses by
+/// itself is one only where the library found it before: the program that opens it may bring it.
+///
+/// The evidence, `loading-PLATFORM-DIGEST.json`, has what changed in the libraries' interfaces and which programs that
+/// touches: an [`Interfaces`] under `interfaces`.
+#[derive(Clone, Debug, Default)]
+pub struct Loading {
+    options: LoadOptions,
+}
+
+impl Loading {
+    /// A verifier for processors that have what every one of their machine has.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The same, with other options.
+    #[must_use]
+    pub fn with_options(self, options: LoadOptions) -> Self {
+        Self { options }
+    }
+}
+
+impl Plugin for Loading {
+    fn info(&self) -> PluginInfo {
+        PluginInfo::new("loading", env!("CARGO_PKG_VERSION")).configured(&self.options.levels)
+    }
+}
+
+#[async_trait]
+impl Verifier for Loading {
+    async fn verify(&self, patched: &Patched, cx: &Context) -> Result<Verdict> {
+        let mut verdict = Verdict { subject: *patched.images().digest(), reasons: vec![], evidence: vec![] };
+        let originals = patched.planned().scanned().target().images().images();
+        for (original, image) in originals.iter().zip(patched.images().images()) {
+            let mut layers = Layers::default();
+            let before = Linkage::read(original, &mut layers, &self.options, cx).await?;
+            let after = Linkage::read(image, &mut layers, &self.options, cx).await?;
+            let change = compare(&before, &after);
+            let interfaces = interfaces(&before, &after);
+            verdict.reasons.push(reason(image, &after, &change, &interfaces));
+            verdict.evidence.push(evidence(image, &after, &change, &interfaces));
+        }
+        Ok(verdict)
+    }
+}
+
+/// Looks at one image.
+///
+/// # Errors
+/// As [`Image::files`].
+pub async fn check(image: &Image, cx: &Context) -> Result<LoadReport> {
+    let linkage = Linkage::read(image, &mut Layers::default(), &LoadOptions::default(), cx).await?;
+    Ok(linkage.report())
+}
+
+fn reason(image: &Image, after: &Linkage, change: &LoadChange, interfaces: &Interfaces) -> Reason {
+    let (programs, libraries) = counts(after);
+    let platform = image.platform();
+    let (touched, changed) = (interfaces.programs.len(), interfaces.changed.len());
+    let mut reason = match change.broken.len() {
+        0 => Reason::yes(format!("{platform}: {programs} programs and {libraries} libraries are loaded as before")),
+        n => Reason::no(format!("{platform}: {n} things are missing that were found before")),
+    };
+    reason.because.extend(change.broken.iter().take(MAX_NAMED).map(|fault| Reason::no(fault.to_string())));
+    if change.broken.len() > MAX_NAMED {
+        reason.because.push(Reason::no(format!("and {} more", change.broken.len() - MAX_NAMED)));
+    }
+    let message =
+        format!("{changed} libraries changed, which touches {touched} of {} programs", interfaces.of_programs);
+    reason = reason.with(Reason::yes(message));
+    let known = change.known.iter().filter(|fault| !fault.is_left_to_hosts());
+    reason.because.extend(known.take(MAX_NAMED).map(|fault| Reason::yes(format!("was so before: {fault}"))));
+    reason
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    platform: String,
+    programs: usize,
+    libraries: usize,
+    #[serde(flatten)]
+    change: &'a LoadChange,
+    notes: &'a [String],
+    interfaces: &'a Interfaces,
+}
+
+fn evidence(image: &Image, after: &Linkage, change: &LoadChange, interfaces: &Interfaces) -> Evidence {
+    let (programs, libraries) = counts(after);
+    let platform = image.platform().to_string();
+    let name = format!("loading-{}-{}.json", platform.replace('/', "-"), image.digest().short());
+    let document = Document { platform, programs, libraries, change, notes: after.notes(), interfaces };
+    Evidence {
+        name,
+        media_type: MediaType::new("application/json"),
+        content: serde_json::to_string(&document).expect("a report has only string keys"),
+    }
+}
