@@ -6,5 +6,6 @@ mod combine;
 mod configuration;
 mod exercise;
 mod hardening;
+mod oracle;
 mod scripts;
 mod support;
