@@ -8,6 +8,8 @@ pub mod compare;
 pub mod configuration;
 pub mod coverage;
 pub mod exercise;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod hardening;
 pub mod loading;
 mod parse;
@@ -17,14 +19,11 @@ pub mod suite;
 
 mod accounts;
 mod exception;
-#[doc(hidden)]
-pub mod fuzzing;
 mod owners;
 mod pair;
 mod programs;
 
 pub use configuration::Configuration;
 pub use exception::{Exception, matches};
-
 pub use hardening::Hardening;
 pub use scripts::Scripts;

@@ -6,6 +6,7 @@ mod combine;
 mod configuration;
 mod exercise;
 mod hardening;
+mod oracle;
 mod scripts;
 mod suite;
 mod support;

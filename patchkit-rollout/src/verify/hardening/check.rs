@@ -17,7 +17,7 @@ pub struct Weakness {
     pub detail: String,
     /// What else there is to say; it is the same weakness whatever this says.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub note: Option<&'static str>,
+    pub note: Option<String>,
     /// What tells it from another of the same words: the digest of a secret.
     #[serde(skip)]
     pub(super) identity: Option<[u8; 32]>,
@@ -35,8 +35,8 @@ impl Weakness {
         }
     }
 
-    pub(super) fn noting(self, note: &'static str) -> Self {
-        Self { note: Some(note), ..self }
+    pub(super) fn noting(self, note: impl Into<String>) -> Self {
+        Self { note: Some(note.into()), ..self }
     }
 
     /// What makes two weaknesses the same.
@@ -59,7 +59,7 @@ impl fmt::Display for Weakness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { check, severity, subject, detail, note, identity: _ } = self;
         write!(f, "{check} ({severity}) {subject}: {detail}")?;
-        note.map_or(Ok(()), |note| write!(f, "; {note}"))
+        note.as_ref().map_or(Ok(()), |note| write!(f, "; {note}"))
     }
 }
 

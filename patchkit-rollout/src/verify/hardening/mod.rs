@@ -138,6 +138,7 @@ impl Hardening {
         if let Some((before, after)) = &self.listening {
             sides[0].weaknesses.extend(before.weaknesses());
             sides[1].weaknesses.extend(after.weaknesses());
+            sides.iter_mut().for_each(|side| side.weaknesses.sort());
         }
         let reason = compare(&sides[0], &sides[1], &self.profile, cx);
         Ok((reason, sides))

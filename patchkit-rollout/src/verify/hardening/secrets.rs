@@ -207,16 +207,12 @@ pub(super) async fn weaknesses(image: &Image, system: &System, cx: &Context) -> 
     for (place, layer) in image.layers().iter().enumerate() {
         let search = layer.visit(Search::default(), cx).await?;
         for (path, secrets) in search.found.into_iter().filter(|(path, _)| !is_published(path, system)) {
-            let here = system.tree.get(&path);
-            let stays = here.is_some_and(|node| node.layer == place);
+            let here = system.tree.resolve_parent(&path).and_then(|real| system.tree.get(&real));
+            let gone = here.is_none_or(|node| node.layer != place);
+            let end = if gone { ", a later one takes it away, but it can still be had" } else { "" };
             for (check, detail, secret) in secrets {
-                let weakness = Weakness::new(check, path.to_string(), format!("{detail}, in layer {place}"));
-                let weakness = weakness.of_secret(&secret);
-                found.push(if stays {
-                    weakness
-                } else {
-                    weakness.noting("a later layer takes it away, but it can still be had")
-                });
+                let weakness = Weakness::new(check, path.to_string(), detail).of_secret(&secret);
+                found.push(weakness.noting(format!("in layer {place}{end}")));
             }
         }
     }

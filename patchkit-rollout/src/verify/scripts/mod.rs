@@ -86,15 +86,16 @@ impl Scripts {
     }
 
     fn scripts(&self, before: &Findable, after: &Findable, cx: &Context) -> Reason {
-        let worked = |path: &str| matches!(before.scripts.get(path), Some(None));
-        let broken = after.scripts.iter().filter_map(|(path, why)| Some((path, why.as_ref()?)));
-        let because: Vec<_> = broken
-            .map(|(path, why)| match before.scripts.get(path) {
-                _ if worked(path) || why.ends_with(shebang::LOST) => self.unless(path, format!("{path}: {why}"), cx),
-                Some(_) => Reason::yes(format!("{path}: {why}, as before")),
-                None => Reason::yes(format!("{path}: {why}, and is new")),
-            })
-            .collect();
+        let broken = || after.scripts.iter().filter_map(|(path, why)| Some((path, why.as_ref()?)));
+        let worked = |path: &String| matches!(before.scripts.get(path), Some(None));
+        // A new script whose interpreter others lost would have run before.
+        let lost: BTreeSet<&String> = broken().filter(|(path, _)| worked(path)).map(|(_, why)| why).collect();
+        let because = broken().map(|(path, why)| match before.scripts.get(path) {
+            Some(Some(_)) => Reason::yes(format!("{path}: {why}, as before")),
+            None if !lost.contains(why) => Reason::yes(format!("{path}: {why}, and is new")),
+            _ => self.unless(path, format!("{path}: {why}"), cx),
+        });
+        let because = because.collect();
         together(format!("the interpreters of {} scripts", after.scripts.len()), because)
     }
 
@@ -124,25 +125,9 @@ impl Scripts {
 
     async fn pair(&self, pair: Pair<'_>, cx: &Context) -> Result<(Reason, Findable)> {
         let before = Findable::of(pair.before, cx).await?;
-        let mut after = Findable::of(pair.after, cx).await?;
-        mark_lost(&mut after, &before);
+        let after = Findable::of(pair.after, cx).await?;
         let reasons = self.compare(&before, &after, cx);
         Ok((together(format!("{}: scripts and modules", pair.after.platform()), reasons), after))
-    }
-}
-
-/// A script that is new, and whose interpreter other scripts lost, is a loss as well: it would have run before.
-fn mark_lost(after: &mut Findable, before: &Findable) {
-    let lost: BTreeSet<String> = after
-        .scripts
-        .iter()
-        .filter(|(path, _)| matches!(before.scripts.get(*path), Some(None)))
-        .filter_map(|(_, why)| why.clone())
-        .collect();
-    for (path, why) in &mut after.scripts {
-        if let Some(why) = why.as_mut().filter(|why| !before.scripts.contains_key(path) && lost.contains(*why)) {
-            why.push_str(shebang::LOST);
-        }
     }
 }
 

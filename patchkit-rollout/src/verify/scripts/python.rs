@@ -157,7 +157,7 @@ fn collect(tree: &FileTree, place: &FilePath, version: &str, modules: &mut BTree
 /// The name of the module that a file is for this version.
 fn module<'a>(file: &'a str, version: &str) -> Option<&'a str> {
     if let Some(name) = file.strip_suffix(".py") {
-        return is_identifier(name).then_some(name);
+        return is_module(name).then_some(name);
     }
     let name = file.strip_suffix(".so")?;
     let (name, tag) = name.split_once('.').unwrap_or((name, ""));
@@ -168,7 +168,12 @@ fn module<'a>(file: &'a str, version: &str) -> Option<&'a str> {
         }
         None => true,
     };
-    (fits && is_identifier(name)).then_some(name)
+    (fits && is_module(name)).then_some(name)
+}
+
+/// A module of its own may have a hyphen: Python's own build has one, which is imported by its name as a text.
+fn is_module(name: &str) -> bool {
+    is_identifier(&name.replace('-', "_"))
 }
 
 fn is_identifier(name: &str) -> bool {

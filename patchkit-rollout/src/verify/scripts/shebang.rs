@@ -13,9 +13,6 @@ use super::super::programs::Programs;
 /// The most bytes of a script's first line that count, as Linux has it (`BINPRM_BUF_SIZE`).
 const MAX_LINE: u64 = 256;
 
-/// The end of what is wrong with a new script whose interpreter went with the patch.
-pub(super) const LOST: &str = ", which others lost";
-
 /// What the first line of a script names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shebang {
