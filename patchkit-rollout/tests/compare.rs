@@ -81,7 +81,9 @@ fn flaky_tests_are_judged_by_their_rates() {
     assert!(worse.flaky[0].is_worse && !worse.passes());
     assert_eq!(
         refused(&worse),
-        ["✗ 1 flaky tests fail more often than before (p < 0.05)\n  ✗ t::0: failed 0 of 10 times before, 5 of 10 after, p = 0.016"]
+        [
+            "✗ 1 flaky tests fail more often than before (p < 0.05)\n  ✗ t::0: failed 0 of 10 times before, 5 of 10 after, p = 0.016"
+        ]
     );
 
     let same = compare(&["f", "p", "p", "p", "p", "f"], &["p", "f", "f", "p", "p", "p"]);
@@ -168,7 +170,9 @@ fn lost_coverage_is_refused_beyond_its_bounds() {
     let strict = judge(&after, CoverageBounds::default());
     assert_eq!(
         refused(&strict),
-        ["✗ coverage was 75.00 % (3 of 4 lines) and is 50.00 % (2 of 4 lines)\n  ✗ 25.00 points are lost, and 0.00 are allowed\n  ✗ a.c lost 2 lines: 2-3"]
+        [
+            "✗ coverage was 75.00 % (3 of 4 lines) and is 50.00 % (2 of 4 lines)\n  ✗ 25.00 points are lost, and 0.00 are allowed\n  ✗ a.c lost 2 lines: 2-3"
+        ]
     );
     assert!(judge(&after, CoverageBounds { total_drop: 25.0, file_lines: 2 }).passes());
     assert!(!judge(&after, CoverageBounds { total_drop: 24.9, file_lines: 2 }).passes());
@@ -185,9 +189,10 @@ fn cases() -> impl Strategy<Value = Vec<TestCase>> {
         Just(Status::Passed),
         Just(Status::Skipped),
     ];
-    let case = ("[a-c]", "[a-f]{1,2}(\\[[0-9]\\])?", status, 0..3_u32).prop_map(|(suite, name, status, failed_tries)| {
-        TestCase { failed_tries, ..TestCase::new(TestId::new(&suite, &name), status) }
-    });
+    let case =
+        ("[a-c]", "[a-f]{1,2}(\\[[0-9]\\])?", status, 0..3_u32).prop_map(|(suite, name, status, failed_tries)| {
+            TestCase { failed_tries, ..TestCase::new(TestId::new(&suite, &name), status) }
+        });
     proptest::collection::vec(case, 1..40)
 }
 

@@ -196,12 +196,14 @@ fn perl_agrees_with_prove() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let test = "use Test::More; ok(1,'a'); ok(0,'b'); subtest c => sub { ok(1,'in'); done_testing }; ok(1,'d'); done_testing;";
+    let test =
+        "use Test::More; ok(1,'a'); ok(0,'b'); subtest c => sub { ok(1,'in'); done_testing }; ok(1,'d'); done_testing;";
     write(folder.path(), &[("a.t", test)]);
     let summary = output(folder.path(), "prove", &["a.t"]);
     let run = Format::Tap.parse(output(folder.path(), "perl", &["a.t"]).as_bytes()).unwrap();
     let top = run.cases().filter(|case| case.id.suite().is_empty());
-    let (all, failed) = top.fold((0, 0), |(all, failed), case| (all + 1, failed + usize::from(case.status.is_failure())));
+    let (all, failed) =
+        top.fold((0, 0), |(all, failed), case| (all + 1, failed + usize::from(case.status.is_failure())));
     let last = summary.lines().find(|line| line.contains("Tests:")).unwrap();
     let after = |word: &str| last.split(word).nth(1).unwrap().trim().split([' ', ')']).next().unwrap().parse::<usize>();
     assert_eq!((all, failed), (after("Tests:").unwrap(), after("Failed:").unwrap()), "{summary}");

@@ -100,7 +100,9 @@ fn journey(journey: &super::Journey) -> Reason {
     match (journey.tests, journey.not_passed.len()) {
         (0, _) => Reason::no(format!("critical {pattern}: no such test ran")),
         (tests, 0) => Reason::yes(format!("critical {pattern}: {tests} passed")),
-        (tests, bad) => list(Reason::no(format!("critical {pattern}: {bad} of {tests} did not pass")), &journey.not_passed),
+        (tests, bad) => {
+            list(Reason::no(format!("critical {pattern}: {bad} of {tests} did not pass")), &journey.not_passed)
+        }
     }
 }
 
@@ -137,7 +139,8 @@ fn ranges(lines: impl Iterator<Item = u32>) -> String {
             _ => ranges.push((line, line)),
         }
     }
-    let shown = ranges.iter().map(|(start, end)| if start == end { start.to_string() } else { format!("{start}-{end}") });
+    let shown =
+        ranges.iter().map(|(start, end)| if start == end { start.to_string() } else { format!("{start}-{end}") });
     shown.collect::<Vec<_>>().join(", ")
 }
 

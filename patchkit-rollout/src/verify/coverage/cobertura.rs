@@ -63,7 +63,8 @@ impl Reader {
 
     fn line(&mut self, element: &Element) -> Result<(), Fault> {
         let (number, hits) = (element.number("number")?, element.number("hits")?);
-        let branches = element.attribute("condition-coverage").map(|text| conditions(text, element.line)).transpose()?;
+        let branches =
+            element.attribute("condition-coverage").map(|text| conditions(text, element.line)).transpose()?;
         let file = self.coverage.file(&self.path);
         file.hit(number, hits);
         if let Some(branches) = branches {

@@ -28,7 +28,8 @@ struct Summary {
 
 /// Reads the report. It says whether a line was run, not how often.
 pub(super) fn read(text: &str) -> Result<Coverage, Fault> {
-    let report: Report = serde_json::from_str(text).map_err(|error| Fault::at(error.line().max(1), error.to_string()))?;
+    let report: Report =
+        serde_json::from_str(text).map_err(|error| Fault::at(error.line().max(1), error.to_string()))?;
     let mut coverage = Coverage::default();
     for (path, File { executed_lines, missing_lines, summary }) in report.files {
         let mut file = FileCoverage::default();

@@ -26,7 +26,10 @@ pub(super) fn read(text: &str) -> Result<Coverage, Fault> {
         let block = Block::parse(line).filter(|_| has_mode);
         let block = block.ok_or_else(|| Fault::at(number, format!("{line:?} is not a block")))?;
         let length = block.last - block.first + 1;
-        left = usize::try_from(length).ok().filter(|_| length <= MAX_BLOCK).and_then(|length| left.checked_sub(length))
+        left = usize::try_from(length)
+            .ok()
+            .filter(|_| length <= MAX_BLOCK)
+            .and_then(|length| left.checked_sub(length))
             .ok_or_else(|| Fault::at(number, "there are too many lines"))?;
         block.add(&mut coverage);
     }
@@ -47,9 +50,9 @@ impl<'a> Block<'a> {
         let (path, rest) = line.rsplit_once(':')?;
         let mut parts = rest.split(' ');
         let (first, last) = parts.next()?.split_once(',')?;
-        let line = |place: &str| place.split_once('.').and_then(|(line, column)| {
-            column.parse::<u32>().ok().and(line.parse::<u32>().ok())
-        });
+        let line = |place: &str| {
+            place.split_once('.').and_then(|(line, column)| column.parse::<u32>().ok().and(line.parse::<u32>().ok()))
+        };
         let (first, last) = (line(first)?, line(last)?);
         let (statements, runs) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
         let is_whole = parts.next().is_none() && first > 0 && first <= last && !path.is_empty();

@@ -44,9 +44,8 @@ impl Record {
     }
 
     fn take(&mut self, key: &str, value: &str, number: usize) -> Result<(), Fault> {
-        let count = |value: &str| {
-            value.trim().parse().map_err(|_| Fault::at(number, format!("{value:?} is not a number")))
-        };
+        let count =
+            |value: &str| value.trim().parse().map_err(|_| Fault::at(number, format!("{value:?} is not a number")));
         match key {
             "DA" => {
                 let mut parts = value.split(',');

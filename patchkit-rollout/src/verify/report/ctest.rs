@@ -67,13 +67,7 @@ fn totals(line: &str) -> Option<(usize, usize)> {
 }
 
 /// Tests that are disabled are not in CTest's total.
-fn finish(
-    cases: Vec<TestCase>,
-    planned: usize,
-    failed: usize,
-    total: usize,
-    number: usize,
-) -> Result<TestRun, Fault> {
+fn finish(cases: Vec<TestCase>, planned: usize, failed: usize, total: usize, number: usize) -> Result<TestRun, Fault> {
     let found_failed = cases.iter().filter(|case| case.status.is_failure()).count();
     if cases.len() < planned.max(total) || found_failed != failed {
         let found = cases.len();
@@ -95,7 +89,8 @@ mod tests {
         let run = read(TEXT).unwrap();
         let shown: Vec<_> = run.cases().map(|case| format!("{} {}", case.id, case.status)).collect();
         assert_eq!(shown, ["a.b passed", "off skipped", "two words failed"]);
-        let again = TEXT.replace("3/3", "    Test #2: two words ....   Passed 1.00 sec\n3/3").replace("1 tests", "0 tests");
+        let again =
+            TEXT.replace("3/3", "    Test #2: two words ....   Passed 1.00 sec\n3/3").replace("1 tests", "0 tests");
         assert_eq!(read(&again).unwrap().case(&TestId::new("", "two words")).unwrap().failed_tries, 1);
     }
 

@@ -31,16 +31,8 @@ pub enum Format {
 
 impl Format {
     /// All formats, by name.
-    pub const ALL: [Self; 8] = [
-        Self::Ctest,
-        Self::ExitCode,
-        Self::GoJson,
-        Self::Junit,
-        Self::Libtest,
-        Self::Nextest,
-        Self::Pytest,
-        Self::Tap,
-    ];
+    pub const ALL: [Self; 8] =
+        [Self::Ctest, Self::ExitCode, Self::GoJson, Self::Junit, Self::Libtest, Self::Nextest, Self::Pytest, Self::Tap];
 
     /// Its name, as in a suite file.
     #[must_use]

@@ -92,9 +92,10 @@ impl Reader {
             class if class == name => "",
             class => class,
         };
-        let is_idle = ["status", "result"].iter().filter_map(|key| element.attribute(key)).any(|value| {
-            matches!(value, "notrun" | "disabled" | "ignored" | "skipped" | "suppressed")
-        });
+        let is_idle = ["status", "result"]
+            .iter()
+            .filter_map(|key| element.attribute(key))
+            .any(|value| matches!(value, "notrun" | "disabled" | "ignored" | "skipped" | "suppressed"));
         let status = if is_idle { Status::Skipped } else { Status::Passed };
         Ok(TestCase::new(TestId::new(suite, name), status).took(element.attribute("time").and_then(seconds)))
     }
@@ -140,10 +141,7 @@ impl Reader {
 }
 
 fn is_outcome(name: &str) -> bool {
-    matches!(
-        name,
-        "error" | "failure" | "skipped" | "flakyError" | "flakyFailure" | "rerunError" | "rerunFailure"
-    )
+    matches!(name, "error" | "failure" | "skipped" | "flakyError" | "flakyFailure" | "rerunError" | "rerunFailure")
 }
 
 /// How a test ended by an element in it; `None` for a try that was followed by another one.
@@ -175,7 +173,10 @@ mod tests {
             <testcase name="two(int)[1]" classname="a.B"><flakyFailure message="m">t</flakyFailure><system-out>x</system-out></testcase>
             <testcase name="three" classname="a.B"><failure message="sum">t</failure><rerunFailure message="sum"/></testcase>
             <testcase name="four" classname="a.B"><skipped/></testcase></testsuite>"#;
-        assert_eq!(shown(text), ["a.B::four skipped", "a.B::one passed", "a.B::three failed", "a.B::two(int)[1] passed"]);
+        assert_eq!(
+            shown(text),
+            ["a.B::four skipped", "a.B::one passed", "a.B::three failed", "a.B::two(int)[1] passed"]
+        );
         let run = read(text).unwrap();
         let tries: Vec<_> = run.cases().map(|case| case.failed_tries).collect();
         assert_eq!(tries, [0, 0, 1, 1]);

@@ -198,7 +198,8 @@ impl Json {
         }
         let (suite, test) = name.split_once('$').unwrap_or(("", name));
         let failed_tries = tries.saturating_sub(1);
-        let said = message(event.message.or(event.stdout).filter(|_| status != Status::Passed).as_deref().unwrap_or(""));
+        let said =
+            message(event.message.or(event.stdout).filter(|_| status != Status::Passed).as_deref().unwrap_or(""));
         let took = event.exec_time.and_then(|time| seconds(&time.to_string()));
         let case = TestCase::new(TestId::new(suite, test), status).took(took).saying(said);
         self.cases.push(TestCase { failed_tries, ..case });
@@ -232,7 +233,8 @@ mod tests {
             test a ... ok <0.500s>\ntest b - should panic ... FAILED\n\nfailures:\n\n---- b stdout ----\nnot so\n\nfailures:\n    b\n\n\
             test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s\n";
         let run = read(text).unwrap();
-        let shown: Vec<_> = run.cases().map(|case| (case.id.to_string(), case.status, case.message.as_deref())).collect();
+        let shown: Vec<_> =
+            run.cases().map(|case| (case.id.to_string(), case.status, case.message.as_deref())).collect();
         assert_eq!(shown[0], ("shop::a".into(), Status::Passed, None));
         assert_eq!(shown[1], ("shop::b".into(), Status::Failed, Some("not so")));
         for (from, to) in [("1 passed", "2 passed"), ("running 2", "running 3"), ("test a ... ok <0.500s>\n", "")] {

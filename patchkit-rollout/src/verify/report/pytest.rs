@@ -73,7 +73,10 @@ impl Reader {
             let said = totals.get(word).copied().unwrap_or_default();
             if found != said {
                 let hint = if found < said { "; pytest needs -v or -rA to name all tests" } else { "" };
-                return Err(Fault::at(number, format!("the last line says {said} {word}, and {found} are there{hint}")));
+                return Err(Fault::at(
+                    number,
+                    format!("the last line says {said} {word}, and {found} are there{hint}"),
+                ));
             }
         }
         Ok(cases(all).into_iter().collect())
@@ -125,7 +128,7 @@ fn verbose(line: &str) -> Option<Line> {
         let at = line.rfind(&format!(" {word}"))?;
         let rest = &line[at + 1 + word.len()..];
         let reason = rest.strip_prefix(" (").map(|reason| reason.trim_end_matches(')'));
-        (rest.is_empty() || reason.is_some()).then(|| (at, *word, reason))
+        (rest.is_empty() || reason.is_some()).then_some((at, *word, reason))
     });
     let (at, word, reason) = found.min()?;
     let name = line[..at].trim();
@@ -210,7 +213,8 @@ mod tests {
     #[test]
     fn xdist_and_folded_skips() {
         assert_eq!(shown("[gw1] [ 50%] PASSED a.py::x \n1 passed in 1.0s\n"), ["a.py::x passed"]);
-        let text = "= short test summary info =\nPASSED a.py::x[c - d]\nSKIPPED [2] a.py:8: why\n1 passed, 2 skipped in 1s\n";
+        let text =
+            "= short test summary info =\nPASSED a.py::x[c - d]\nSKIPPED [2] a.py:8: why\n1 passed, 2 skipped in 1s\n";
         assert_eq!(shown(text), ["a.py:8: why skipped", "a.py:8: why#2 skipped", "a.py::x[c - d] passed"]);
     }
 

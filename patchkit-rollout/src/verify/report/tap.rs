@@ -74,7 +74,7 @@ impl Line {
 }
 
 fn take(levels: &mut Vec<Level>, indent: usize, content: &str, number: usize) -> Result<(), Fault> {
-    let is_ours = indent % 4 == 0 && is_protocol(content);
+    let is_ours = indent.is_multiple_of(4) && is_protocol(content);
     if !is_ours {
         return Ok(());
     }
@@ -232,7 +232,8 @@ fn is_directive(text: &str) -> bool {
 
 fn judge(passed: bool, directive: &str) -> (Status, Option<String>) {
     let word = directive.get(..4).unwrap_or_default();
-    let reason = || message(directive[4..].trim_start_matches(|letter: char| letter.is_ascii_alphabetic() || letter == ':'));
+    let reason =
+        || message(directive[4..].trim_start_matches(|letter: char| letter.is_ascii_alphabetic() || letter == ':'));
     match passed {
         true if word.eq_ignore_ascii_case("skip") => (Status::Skipped, reason()),
         false if word.eq_ignore_ascii_case("todo") => (Status::ExpectedFailure, reason()),
