@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::verify::report::{Status, TestCase, TestId, TestRun};
 
+/// How many failed tries of a tool count in one run: no tool tries as often, but a damaged report may say so.
+const MAX_TRIES: u32 = 1000;
+
 /// Runs of the same tests in the same image: the first of the whole suite, further ones of the whole or a part.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempts {
@@ -64,24 +67,25 @@ impl Tally {
     #[must_use]
     pub fn attempts(self) -> u32 {
         let Self { expected_failures, failed, passed, skipped } = self;
-        expected_failures + failed + passed + skipped
+        [expected_failures, failed, passed, skipped].into_iter().fold(0, u32::saturating_add)
     }
 
     /// How often it did not do what it does at its best.
     #[must_use]
     pub fn bad(self) -> u32 {
         let expected = if self.passed > 0 { self.expected_failures } else { 0 };
-        self.failed + self.skipped + expected
+        self.failed.saturating_add(self.skipped).saturating_add(expected)
     }
 
     fn add(&mut self, case: &TestCase) {
-        self.failed = self.failed.saturating_add(case.failed_tries);
-        *match case.status {
+        self.failed = self.failed.saturating_add(case.failed_tries.min(MAX_TRIES));
+        let count = match case.status {
             Status::Passed => &mut self.passed,
             Status::ExpectedFailure => &mut self.expected_failures,
             Status::Skipped => &mut self.skipped,
             _ => &mut self.failed,
-        } += 1;
+        };
+        *count = count.saturating_add(1);
     }
 
     pub(super) fn state(self) -> State {

@@ -66,7 +66,7 @@ fn flaky(test: &TestId, old: &Tallied<'_>, new: &Tallied<'_>, rules: &Rules) -> 
     let bad = |tallied: &Tallied<'_>| {
         let tally = tallied.tally;
         let expected = if passes { tally.expected_failures } else { 0 };
-        (tally.failed + tally.skipped + expected, tally.attempts())
+        (tally.failed.saturating_add(tally.skipped).saturating_add(expected), tally.attempts())
     };
     let (before, after) = (bad(old), bad(new));
     let p = fisher(before, after);

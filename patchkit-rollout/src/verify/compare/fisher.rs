@@ -1,7 +1,7 @@
 /// How likely it is to see as many failures after as were seen, or more, if the patch changed nothing: the one-sided
 /// p-value of Fisher's exact test on (failed, not failed) by (before, after), given as failures of attempts.
 ///
-/// 1 where one side has no attempts. Source: R. A. Fisher, *Statistical Methods for Research Workers*, §21.02; with
+/// 1 where one side has no attempts. The time grows with the failures. Source: R. A. Fisher, *Statistical Methods for Research Workers*, §21.02; with
 /// the margins fixed, the failures after are hypergeometric.
 ///
 /// ```

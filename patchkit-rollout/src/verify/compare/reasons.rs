@@ -34,30 +34,13 @@ fn ran(comparison: &Comparison) -> Reason {
 }
 
 fn none(what: &str, tests: &[impl Display]) -> Reason {
-    match tests {
-        [] => Reason::yes(format!("no test is {what}")).replaced(what == "vanished", "every test is still there"),
-        [_] => list(Reason::no(format!("1 test {} {what}", verb(what, 1))), tests),
-        _ => list(Reason::no(format!("{} tests {} {what}", tests.len(), verb(what, tests.len()))), tests),
-    }
-}
-
-fn verb(what: &str, count: usize) -> &'static str {
-    match (what, count) {
-        ("vanished", 1) => "has",
-        ("vanished", _) => "have",
-        (_, 1) => "is",
-        _ => "are",
-    }
-}
-
-/// Another message where a condition holds.
-trait Replaced {
-    fn replaced(self, condition: bool, message: &str) -> Self;
-}
-
-impl Replaced for Reason {
-    fn replaced(self, condition: bool, message: &str) -> Self {
-        if condition { Self { message: message.to_owned(), ..self } } else { self }
+    match (tests.len(), what) {
+        (0, "vanished") => Reason::yes("every test is still there"),
+        (0, _) => Reason::yes(format!("no test is {what}")),
+        (1, "vanished") => list(Reason::no("1 test has vanished"), tests),
+        (1, _) => list(Reason::no(format!("1 test is {what}")), tests),
+        (count, "vanished") => list(Reason::no(format!("{count} tests have vanished")), tests),
+        (count, _) => list(Reason::no(format!("{count} tests are {what}")), tests),
     }
 }
 

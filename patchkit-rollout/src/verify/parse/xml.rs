@@ -137,7 +137,11 @@ impl<'a> Xml<'a> {
     fn text(&self, text: &str, line: usize) -> Result<Option<Item>, Fault> {
         match self.depth {
             0 if text.trim().is_empty() => Ok(None),
-            0 => Err(Fault::at(line, "there is text outside of the root element")),
+            0 => {
+                let blank = text.len() - text.trim_start().len();
+                let line = line + text[..blank].matches('\n').count();
+                Err(Fault::at(line, "there is text outside of the root element"))
+            }
             _ => Ok(Some(Item::Text(text.to_owned()))),
         }
     }

@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, time::Duration};
 use super::{Status, TestCase, TestId, TestRun};
 use crate::verify::parse::{Fault, last_line, lines, message, whole_lines};
 
-/// How many tests a plan may have.
+/// How many tests a plan may have, and how many may be missing from a report.
 const MAX_PLAN: usize = 1_000_000;
 
 /// How deep subtests may be.
@@ -17,6 +17,7 @@ const MAX_DEPTH: usize = 32;
 pub(super) fn read(text: &str) -> Result<TestRun, Fault> {
     whole_lines(text)?;
     let mut levels = vec![Level::default()];
+    let mut left = MAX_PLAN;
     let mut in_yaml = false;
     for (number, line) in lines(text) {
         let content = line.trim();
@@ -29,13 +30,13 @@ pub(super) fn read(text: &str) -> Result<TestRun, Fault> {
                     levels.last_mut().expect("the root stays").say(said.trim().trim_matches(['\'', '"']));
                 }
             }
-            _ => take(&mut levels, indent, content, number)?,
+            _ => take(&mut levels, &mut left, indent, content, number)?,
         }
     }
     let end = last_line(text);
     match (levels.len(), levels.pop()) {
         (1, Some(root)) if !in_yaml => {
-            let cases = root.finish("the report", end)?;
+            let cases = root.finish("the report", &mut left, end)?;
             Ok(cases.into_iter().map(|(suite, case)| case.named(&suite)).collect())
         }
         _ => Err(Fault::at(end, "the report ends within a subtest")),
@@ -73,8 +74,8 @@ impl Line {
     }
 }
 
-fn take(levels: &mut Vec<Level>, indent: usize, content: &str, number: usize) -> Result<(), Fault> {
-    let is_ours = indent % 4 == 0 && is_protocol(content);
+fn take(levels: &mut Vec<Level>, left: &mut usize, indent: usize, content: &str, number: usize) -> Result<(), Fault> {
+    let is_ours = indent.is_multiple_of(4) && is_protocol(content);
     if !is_ours {
         return Ok(());
     }
@@ -102,7 +103,7 @@ fn take(levels: &mut Vec<Level>, indent: usize, content: &str, number: usize) ->
         let level = levels.pop().expect("it is deeper than the root");
         let fallback = test.as_ref().map(|(_, line)| line.name.clone()).filter(|name| !name.is_empty());
         let name = level.name.clone().or(fallback).unwrap_or_else(|| "subtest".into());
-        let mut cases = level.finish("a subtest", number)?;
+        let mut cases = level.finish("a subtest", left, number)?;
         cases.append(&mut inner);
         inner = cases.into_iter().map(|(suite, line)| (join(&name, &suite), line)).collect();
     }
@@ -166,7 +167,7 @@ impl Level {
         Ok(())
     }
 
-    fn finish(mut self, what: &str, number: usize) -> Result<Vec<(String, Line)>, Fault> {
+    fn finish(mut self, what: &str, left: &mut usize, number: usize) -> Result<Vec<(String, Line)>, Fault> {
         if let Some(reason) = self.bailed {
             let status = Status::Errored;
             let line = Line { name: "bail out".into(), status, message: message(&reason), duration: None };
@@ -177,6 +178,10 @@ impl Level {
         if let Some(over) = self.seen.iter().find(|seen| **seen > plan) {
             return Err(Fault::at(number, format!("{what} has a test {over}, and a plan of {plan}")));
         }
+        // A few bytes can promise many tests, in each subtest again.
+        *left = left
+            .checked_sub(plan - self.seen.len())
+            .ok_or_else(|| Fault::at(number, format!("more than {MAX_PLAN} tests are missing")))?;
         for missing in (1..=plan).filter(|at| !self.seen.contains(at)) {
             let message = Some("it is in the plan, and has no result".to_owned());
             let line = Line { name: format!("test {missing}"), status: Status::Errored, message, duration: None };
