@@ -166,7 +166,8 @@ impl OciRuntime {
                 folder: &root.folder,
                 network: network.as_ref().map(Namespace::path),
                 overlay,
-                cgroup: cgroup::is_usable().then(|| if memory.is_some() { format!("/{id}/inner") } else { format!("/{id}") }),
+                cgroup: cgroup::is_usable()
+                    .then(|| if memory.is_some() { format!("/{id}/inner") } else { format!("/{id}") }),
                 group_memory: memory.as_ref().map(MemoryGroup::inner_limit),
             };
             let config = bundle::config(process, &command, &around)?;

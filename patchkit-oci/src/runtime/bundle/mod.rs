@@ -61,7 +61,8 @@ pub(super) struct Surroundings<'a> {
 pub(super) fn process(image: &Image, command: &Command, view: &View) -> Result<Value> {
     let config = image.config();
     let file = |path| Ok::<_, Error>(view.read(path, None)?.unwrap_or_default());
-    let user = resolve_user(command.user.as_deref().unwrap_or(config.user()), &file("/etc/passwd")?, &file("/etc/group")?)?;
+    let user =
+        resolve_user(command.user.as_deref().unwrap_or(config.user()), &file("/etc/passwd")?, &file("/etc/group")?)?;
     let env = environment(image, command, &user);
     let workdir = command.workdir.as_deref().unwrap_or(config.workdir());
     let workdir = if workdir.starts_with('/') { workdir.to_owned() } else { format!("/{workdir}") };
@@ -174,7 +175,8 @@ fn rlimits(command: &Command) -> Vec<Value> {
 }
 
 fn namespaces(command: &Command, around: &Surroundings<'_>) -> Vec<Value> {
-    let mut namespaces: Vec<Value> = ["cgroup", "ipc", "mount", "pid", "uts"].map(|kind| json!({ "type": kind })).into();
+    let mut namespaces: Vec<Value> =
+        ["cgroup", "ipc", "mount", "pid", "uts"].map(|kind| json!({ "type": kind })).into();
     match (&command.network, &around.network) {
         (Network::Host, _) => {}
         (_, Some(path)) => namespaces.push(json!({ "type": "network", "path": path })),
@@ -206,9 +208,7 @@ fn resources(command: &Command, around: &Surroundings<'_>) -> Value {
 }
 
 fn mounts(command: &Command, around: &Surroundings<'_>) -> Result<Vec<Value>> {
-    let special = |target: &str, kind: &str, options: &[&str]| {
-        json!({ "destination": target, "type": kind, "source": kind, "options": options })
-    };
+    let special = |target: &str, kind: &str, options: &[&str]| json!({ "destination": target, "type": kind, "source": kind, "options": options });
     let pts: &[&str] = match rustix::process::geteuid().is_root() {
         true => &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
         false => &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"],

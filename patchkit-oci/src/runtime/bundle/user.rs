@@ -46,7 +46,8 @@ fn resolve_group(named: &str, group: &[u8]) -> Result<u32> {
 }
 
 fn member_of(user: &[u8], group: &[u8]) -> Vec<u32> {
-    let is_in = |fields: &[&[u8]]| fields.get(3).is_some_and(|users| users.split(|b| *b == b',').any(|one| one == user));
+    let is_in =
+        |fields: &[&[u8]]| fields.get(3).is_some_and(|users| users.split(|b| *b == b',').any(|one| one == user));
     let mut groups: Vec<u32> = lines(group).filter(|f| is_in(f)).filter_map(|f| number(f.get(2))).collect();
     groups.sort_unstable();
     groups.dedup();
@@ -72,7 +73,8 @@ mod tests {
 
     use super::*;
 
-    const PASSWD: &[u8] = b"root:x:0:0:root:/root:/bin/sh\n#no:x:1:1::/:\nbroken\nweb:x:33:34:,:/var/www:/bin/sh\nx:\xff:y";
+    const PASSWD: &[u8] =
+        b"root:x:0:0:root:/root:/bin/sh\n#no:x:1:1::/:\nbroken\nweb:x:33:34:,:/var/www:/bin/sh\nx:\xff:y";
     const GROUP: &[u8] = b"root:x:0:\nwww:x:34:web\nlog:x:4:web,root\nssl:x:7:a,web\n";
 
     fn user(spec: &str) -> Result<User> {

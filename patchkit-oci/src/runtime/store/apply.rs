@@ -238,7 +238,8 @@ fn is_carried(name: &str) -> bool {
 }
 
 fn owner(metadata: &Metadata) -> io::Result<(Uid, Gid)> {
-    let number = |id: u64| u32::try_from(id).ok().filter(|id| *id != u32::MAX).ok_or(invalid("an owner beyond 32 bits"));
+    let number =
+        |id: u64| u32::try_from(id).ok().filter(|id| *id != u32::MAX).ok_or(invalid("an owner beyond 32 bits"));
     Ok((Uid::from_raw(number(metadata.uid)?), Gid::from_raw(number(metadata.gid)?)))
 }
 

@@ -45,7 +45,10 @@ impl Overlay<'_> {
         let lower: Vec<&[u8]> = self.lower.iter().map(|path| path.as_os_str().as_bytes()).collect();
         let [upper, work] = [self.upper, self.work].map(|path| path.as_os_str().as_bytes());
         if lower.iter().chain([&upper, &work]).any(|path| path.iter().any(|byte| b":,\\".contains(byte))) {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "an overlay's folders cannot have : , or \\ in them"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "an overlay's folders cannot have : , or \\ in them",
+            ));
         }
         let lower = lower.join(&b':');
         let options: [&[u8]; 7] = [b"lowerdir=", &lower, b",upperdir=", upper, b",workdir=", work, b",volatile"];

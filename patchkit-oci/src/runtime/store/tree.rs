@@ -204,7 +204,8 @@ fn copy_folder(from: &OwnedFd, to: &OwnedFd, how: Copying) -> io::Result<()> {
         match (kind(from, &name)?, how) {
             (Some(FileType::Directory), _) => {
                 rustix::fs::mkdirat(to, &*name, Mode::RWXU)?;
-                let [from, to] = [from, to].map(|at| rustix::fs::openat(at, &*name, OFlags::RDONLY | FOLDER, Mode::empty()));
+                let [from, to] =
+                    [from, to].map(|at| rustix::fs::openat(at, &*name, OFlags::RDONLY | FOLDER, Mode::empty()));
                 copy_folder(&from?, &to?, how)?;
             }
             (Some(FileType::RegularFile), Copying::Contents) => copy_file(from, to, &name)?,
