@@ -1,1 +1,4 @@
 //! Running commands in images.
+
+#[cfg(target_os = "linux")]
+pub mod builtin;
