@@ -1,1 +1,5 @@
 //! Running commands in images.
+
+mod observe;
+
+pub use observe::Watch;
