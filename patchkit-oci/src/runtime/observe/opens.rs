@@ -34,6 +34,12 @@ use super::{
 /// say so.
 const FEW: u64 = 200;
 
+/// The most reports that may wait to be read: more are no suite of tests but somebody who wants to fill our memory.
+const MAX_WAITING: u64 = 250_000;
+
+/// The bytes that the kernel counts for a report that waits.
+const REPORT: u64 = 24;
+
 /// A file system that is watched. A thread reads the reports; whoever wants an answer reads what is left of them first.
 #[derive(Debug)]
 pub(super) struct Opens {
@@ -52,6 +58,8 @@ struct Noted {
     last: u64,
     /// Whether the kernel can be told that it need not report a file again.
     quiet: bool,
+    /// Whether nothing is reported until what waits is read.
+    paused: bool,
 }
 
 impl Opens {
@@ -60,7 +68,7 @@ impl Opens {
         own_file_system(root.path())?;
         let group = group(root.path())?;
         let last = getrlimit(Resource::RLIMIT_NOFILE)?.0.saturating_sub(FEW);
-        let noted = Noted { group, root, files: BTreeSet::new(), complete: true, last, quiet: true };
+        let noted = Noted { group, root, files: BTreeSet::new(), complete: true, last, quiet: true, paused: false };
         let noted = Arc::new(Mutex::new(noted));
         let (stopped, stop) = io::pipe()?;
         let reader = thread::Builder::new().name("patchkit-opens".into());
@@ -106,11 +114,16 @@ fn group(root: &Path) -> io::Result<Fanotify> {
     // Not to wait for the other end of a pipe that has a name.
     let descriptors =
         EventFFlags::O_RDONLY | EventFFlags::O_LARGEFILE | EventFFlags::O_CLOEXEC | EventFFlags::O_NONBLOCK;
-    let group = Fanotify::init(flags | InitFlags::FAN_UNLIMITED_MARKS, descriptors)?;
-    let mark = MarkFlags::FAN_MARK_ADD | MarkFlags::FAN_MARK_FILESYSTEM;
-    // What is opened to be executed is opened, too.
-    group.mark(mark, MaskFlags::FAN_OPEN, AT_FDCWD, Some(root))?;
+    // The kernel's own limit of what waits is soon reached by a search through all files; ours is checked by hand.
+    let unlimited = InitFlags::FAN_UNLIMITED_MARKS | InitFlags::FAN_UNLIMITED_QUEUE;
+    let group = Fanotify::init(flags | unlimited, descriptors)?;
+    mark(&group, MarkFlags::FAN_MARK_ADD, root)?;
     Ok(group)
+}
+
+/// Begins or ends to report what is opened on the root's file system. What is opened to be executed is opened, too.
+fn mark(group: &Fanotify, how: MarkFlags, root: &Path) -> nix::Result<()> {
+    group.mark(how | MarkFlags::FAN_MARK_FILESYSTEM, MaskFlags::FAN_OPEN, AT_FDCWD, Some(root))
 }
 
 /// Reads reports until it is stopped.
@@ -138,16 +151,39 @@ fn lock(noted: &Mutex<Noted>) -> MutexGuard<'_, Noted> {
 }
 
 impl Noted {
-    /// Notes what was reported until now.
+    /// Notes what was reported until now, but not what is reported meanwhile: there may be no end of that.
     fn drain(&mut self) {
-        loop {
+        let mut waiting = self.waiting();
+        if waiting > MAX_WAITING {
+            self.pause();
+        }
+        while waiting > 0 {
             match self.group.read_events() {
-                Ok(events) if events.is_empty() => return,
-                Ok(events) => events.iter().for_each(|event| self.note(event)),
-                Err(Errno::EAGAIN) => return,
+                Ok(events) => {
+                    events.iter().for_each(|event| self.note(event));
+                    waiting = waiting.saturating_sub(events.len().max(1) as u64);
+                }
+                Err(Errno::EAGAIN) => break,
                 Err(Errno::EINTR) => {}
                 Err(error) => return self.miss(&format!("the kernel's reports cannot be read: {error}")),
             }
+        }
+        self.resume();
+    }
+
+    /// How many reports wait.
+    fn waiting(&self) -> u64 {
+        rustix::io::ioctl_fionread(&self.group).unwrap_or(REPORT) / REPORT
+    }
+
+    fn pause(&mut self) {
+        self.paused = mark(&self.group, MarkFlags::FAN_MARK_REMOVE, self.root.path()).is_ok();
+        self.miss("openings came too fast");
+    }
+
+    fn resume(&mut self) {
+        if self.paused {
+            self.paused = mark(&self.group, MarkFlags::FAN_MARK_ADD, self.root.path()).is_err();
         }
     }
 
