@@ -175,6 +175,38 @@ async fn mounts_links_and_networks() {
     assert_eq!(still.stdout, "still\n");
 }
 
+/// Not a test: what a test starts as another process, to kill it.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "started by a test"]
+async fn holder() {
+    let Some(socket) = std::env::var_os("PATCHKIT_HELD_SOCKET") else { return };
+    let engine = Engine::open(PathBuf::from(socket), &Context::new()).await.unwrap();
+    let _held = engine.start(&alpine().unwrap(), &shell("sleep 60"), &Context::new()).await.unwrap();
+    println!("held");
+    tokio::time::sleep(Duration::from_secs(60)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_started_ends_with_who_started_it() {
+    let (Some(podman), Some(_)) = (Podman::start(), alpine()) else { return };
+    let mut holder = Process::new(std::env::current_exe().unwrap());
+    holder.args(["holder", "--exact", "--ignored", "--nocapture"]).env("PATCHKIT_HELD_SOCKET", podman.socket());
+    let mut holder = holder.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(holder.stdout.take().unwrap()));
+    assert!(lines.any(|line| line.unwrap().contains("held")));
+    let running = || podman.lines(&["ps", "--quiet"]).len();
+    assert_eq!(running(), 1);
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    let began = Instant::now();
+    while running() > 0 {
+        assert!(began.elapsed() < Duration::from_secs(10), "it still runs");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Engine::open(podman.socket(), &Context::new()).await.unwrap();
+    assert_eq!(podman.containers(), [""; 0]);
+}
+
 #[tokio::test]
 async fn a_socket_that_is_not_there_is_told() {
     let error = Engine::open("/nowhere/podman.sock", &Context::new()).await.unwrap_err();
