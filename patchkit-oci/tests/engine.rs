@@ -14,7 +14,7 @@ use patchkit_core::{
     image::{ReadLimits, decompress},
 };
 use patchkit_core::{Digest, image::FilePath};
-use patchkit_oci::runtime::Engine;
+use patchkit_oci::runtime::{Engine, try_out};
 
 /// podman's service, in a folder of its own.
 struct Podman {
@@ -108,9 +108,11 @@ async fn podman_keeps_the_contract_and_nothing_is_left() {
     let engine = Engine::open(podman.socket(), &cx).await.unwrap();
     assert!(engine.version(&cx).await.unwrap().starts_with("podman "));
     conformance::runtime::suite(&engine, &image).await.assert();
+    let tried = try_out(&engine, &cx).await.unwrap();
+    assert!(tried.starts_with("ran a program in "), "{tried}");
     assert_eq!(podman.containers(), [""; 0]);
-    assert_eq!(podman.lines(&["images", "--quiet"]).len(), 1);
-    assert_eq!(engine.forget_images(&cx).await.unwrap(), 1);
+    assert_eq!(podman.lines(&["images", "--quiet"]).len(), 2);
+    assert_eq!(engine.forget_images(&cx).await.unwrap(), 2);
     assert_eq!(podman.lines(&["images", "--quiet"]), [""; 0]);
 }
 
@@ -173,6 +175,22 @@ async fn mounts_links_and_networks() {
     assert!(matches!(slow.exit, Exit::Limit(_)), "{:?}", slow.exit);
     let still = container.exec(&shell("echo still"), &cx).await.unwrap();
     assert_eq!(still.stdout, "still\n");
+    let absent = Command { args: vec!["/no/such/program".into()], ..Command::default() };
+    assert_eq!(container.exec(&absent, &cx).await.unwrap_err().kind(), ErrorKind::NotFound);
+    let given = Command { stdin: "given".into(), collect: vec!["/made".into()], ..shell("cat > /made; kill -9 $$") };
+    let outcome = container.exec(&given, &cx).await.unwrap();
+    assert_eq!((outcome.exit, &outcome.files["/made"][..]), (Exit::Signal(9), &b"given"[..]));
+    let (cancelled, began) = (Context::new(), Instant::now());
+    let cancel = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        cancelled.cancel();
+    };
+    let long = shell("sleep 50");
+    let (ended, ()) = tokio::join!(container.exec(&long, &cancelled), cancel);
+    assert_eq!(ended.unwrap_err().kind(), ErrorKind::Cancel);
+    assert!(began.elapsed() < Duration::from_secs(10));
+    let left = container.exec(&shell("ps -o args | grep -c '^sleep 50'"), &cx).await.unwrap();
+    assert_eq!(left.stdout, "0\n");
 }
 
 /// Not a test: what a test starts as another process, to kill it.

@@ -11,7 +11,7 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use patchkit_core::{Command, Context, Error, ErrorKind, Exit, Image, LimitKind, Output, Result};
+use patchkit_core::{Command, Context, Error, Exit, Image, LimitKind, Output, Result};
 use tokio::time::{sleep, timeout};
 
 use super::{attached::Attached, container::exit_of, create, error::of_engine, owner::Owned};
@@ -87,12 +87,19 @@ async fn until_end(docker: &Docker, id: &str, attached: &mut Attached) -> Result
     }
 }
 
-/// Engines have statuses of shells for a program that is not there, and say on a stream that it was the runtime.
+/// What engines say on a stream where the runtime program did not find the command: Docker on the first, podman on the
+/// second.
+const NO_PROGRAM: [&str; 2] =
+    ["OCI runtime exec failed", "OCI runtime attempted to invoke a command that was not found"];
+
+/// Engines have statuses of shells for a program that is not there.
 fn told((exit, output): (Exit, Output)) -> Result<(Exit, Output)> {
-    let said = String::from_utf8_lossy(&output.stdout);
-    let missing = said.starts_with("OCI runtime exec failed") || said.starts_with("exec failed");
-    match exit {
-        Exit::Code(126 | 127) if missing => Err(Error::new(ErrorKind::NotFound, said.trim())),
+    let said = [&output.stdout, &output.stderr].map(|stream| String::from_utf8_lossy(stream));
+    let missing = said.iter().find(|said| NO_PROGRAM.iter().any(|message| said.contains(message)));
+    match (exit, missing) {
+        (Exit::Code(126 | 127), Some(said)) => {
+            Err(Error::not_found(said.lines().next().unwrap_or_default()).during("run command"))
+        }
         _ => Ok((exit, output)),
     }
 }

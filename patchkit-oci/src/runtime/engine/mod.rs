@@ -43,9 +43,12 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// An image is loaded into the engine when it is first used, under the name `localhost/patchkit/HEX` that its digest
 /// gives, and kept for the next start; [`forget_images`](Self::forget_images) removes those that no container uses.
 ///
-/// Containers are removed when they ended, are dropped or cancelled. Each carries who made it: should this process be
-/// killed, a shell that waits for just that ends the command, and the next engine that is opened anywhere on this
-/// machine removes what is left.
+/// Containers are removed when they ended, are dropped or cancelled; dropping one blocks for as long as that takes.
+/// Should this process be killed, a shell that waits for just that ends the command, where it may send signals to it.
+/// Each container carries who made it, and [`open`](Self::open) removes those whose makers are dead: what is left of an
+/// ended one, and all of one that could not be ended.
+///
+/// It is tested with podman 4.3. Of Docker it needs an API that is no older than podman's (1.41), and nothing more.
 #[derive(Clone, Debug)]
 pub struct Engine(Arc<Inner>);
 
