@@ -116,7 +116,16 @@ fn parse(answer: &[u8]) -> Option<(u16, Vec<u8>)> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn no_answer_panics(start in "(HTTP/1.0 200)?", rest: Vec<u8>) {
+            let _ = parse(&[start.as_bytes(), &rest].concat());
+        }
+    }
 
     #[test]
     fn answers_are_read() {

@@ -141,8 +141,23 @@ fn unescape(name: &[u8]) -> Vec<u8> {
 }
 
 #[cfg(test)]
-mod unit {
+mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn any_mappings_are_read(maps: Vec<u8>) {
+            names(&maps).for_each(|name| assert!(name.starts_with(b"/")));
+        }
+
+        #[test]
+        fn names_that_have_lines_are_read_back(name in "/[a-z\n ]{1,20}") {
+            let line = format!("7f00-7f01 r-xp 00000000 fe:00 12 {}", name.replace('\n', "\\012"));
+            prop_assert_eq!(super::name(line.as_bytes()), Some(name.into_bytes()));
+        }
+    }
 
     #[test]
     fn names_are_read_from_mappings() {

@@ -56,6 +56,8 @@ struct Noted {
     complete: bool,
     /// Descriptors from this number on are the last ones.
     last: u64,
+    /// The most reports that may wait.
+    most: u64,
     /// Whether the kernel can be told that it need not report a file again.
     quiet: bool,
     /// Whether nothing is reported until what waits is read.
@@ -65,10 +67,16 @@ struct Noted {
 impl Opens {
     /// Watches the file system that the root is of.
     pub(super) fn watch(root: Root) -> io::Result<Self> {
+        Self::limited(root, MAX_WAITING)
+    }
+
+    /// The same, with a limit of its own for the reports that wait.
+    pub(super) fn limited(root: Root, most: u64) -> io::Result<Self> {
         own_file_system(root.path())?;
         let group = group(root.path())?;
         let last = getrlimit(Resource::RLIMIT_NOFILE)?.0.saturating_sub(FEW);
-        let noted = Noted { group, root, files: BTreeSet::new(), complete: true, last, quiet: true, paused: false };
+        let noted =
+            Noted { group, root, files: BTreeSet::new(), complete: true, last, most, quiet: true, paused: false };
         let noted = Arc::new(Mutex::new(noted));
         let (stopped, stop) = io::pipe()?;
         let reader = thread::Builder::new().name("patchkit-opens".into());
@@ -77,6 +85,13 @@ impl Opens {
             move || read(&noted, &stopped)
         })?;
         Ok(Self { noted, stop: Some(stop), reader: Some(reader) })
+    }
+
+    /// Keeps the thread from reading while something is done.
+    #[cfg(test)]
+    pub(super) fn unread<T>(&self, work: impl FnOnce() -> T) -> T {
+        let _noted = lock(&self.noted);
+        work()
     }
 
     /// What was opened until now.
@@ -154,7 +169,7 @@ impl Noted {
     /// Notes what was reported until now, but not what is reported meanwhile: there may be no end of that.
     fn drain(&mut self) {
         let mut waiting = self.waiting();
-        if waiting > MAX_WAITING {
+        if waiting > self.most {
             self.pause();
         }
         while waiting > 0 {

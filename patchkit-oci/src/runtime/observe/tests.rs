@@ -186,6 +186,25 @@ fn only_what_is_opened_is_noted_and_only_by_others() {
 }
 
 #[test]
+fn what_comes_too_fast_is_not_claimed_to_be_all() {
+    let Some(overlay) = Overlay::new() else { return };
+    let root = overlay.at("root");
+    for (most, seen) in [(1000, Seen::Opened), (10, Seen::Mapped)] {
+        let Ok(opens) = Opens::limited(Root::new(&overlay.root()).unwrap(), most) else {
+            return skip("openings are not reported here").unwrap_or_default();
+        };
+        let search = "find /etc -type f | xargs cat > /dev/null";
+        opens.unread(|| ok("chroot", &[&root, "/bin/sh", "-c", search]).unwrap());
+        assert_eq!(opens.used().seen, seen);
+        ok("chroot", &[&root, "/bin/cat", "/usr/share/apk/keys/alpine-devel@lists.alpinelinux.org-4a6a0840.rsa.pub"])
+            .unwrap();
+        let used = opens.used();
+        let after = used.files.iter().any(|path| path.to_str().unwrap().starts_with("usr/share/apk/keys/"));
+        assert!(after && used.seen == seen, "it goes on, and says what it was");
+    }
+}
+
+#[test]
 fn what_is_mapped_is_found() {
     let Some(overlay) = Overlay::new() else { return };
     let root = overlay.at("root");
