@@ -68,7 +68,7 @@ impl Drop for Podman {
         let _ = podman(self.folder.path()).args(["rm", "--all", "--force", "--time", "0"]).output();
         self.service.kill().unwrap();
         self.service.wait().unwrap();
-        let _ = Process::new("umount").arg(self.folder.path().join("root/overlay")).output();
+        let _ = Process::new("umount").arg("--lazy").arg(self.folder.path().join("root/overlay")).output();
     }
 }
 
