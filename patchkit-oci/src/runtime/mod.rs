@@ -1,4 +1,5 @@
 //! Running commands in images.
+#[cfg(feature = "engine")]
 #[cfg(target_os = "linux")]
 //!
 //! [`OciRuntime`] runs them in any OCI runtime program: runc, crun, youki, and others with the same command line. Images
@@ -6,9 +7,12 @@
 mod bundle;
 mod cgroup;
 mod container;
+mod doctor;
+mod engine;
 mod exec;
 mod keeper;
 mod network;
+mod observe;
 mod oci;
 mod probe;
 mod process;
@@ -17,5 +21,8 @@ mod store;
 mod view;
 pub mod builtin;
 pub use bundle::{User, resolve_user};
+pub use doctor::{Checkup, Health, Way, doctor, try_out};
+pub use engine::Engine;
+pub use observe::Watch;
 pub use oci::OciRuntime;
 pub use store::LayerStore;
