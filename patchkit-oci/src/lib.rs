@@ -2,6 +2,7 @@
 
 pub mod diff;
 pub mod distribution;
+#[cfg(target_os = "linux")]
 pub mod runtime;
 #[cfg(feature = "serve")]
 pub mod serve;
