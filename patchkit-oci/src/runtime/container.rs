@@ -25,6 +25,7 @@ use super::{
     exec::Exec,
     keeper::Keeper,
     network::{self, Namespace},
+    observe::Watch,
     process::{Process, Streams, exit_of, unwatched},
     root::{self, Root},
     view::View,
@@ -42,6 +43,7 @@ pub(super) struct Parts {
     pub(super) command: Command,
     pub(super) root: Root,
     pub(super) view: Arc<View>,
+    pub(super) watch: Option<Watch>,
     pub(super) network: Option<Namespace>,
     pub(super) pid: u32,
     pub(super) process: Option<Arc<Process>>,
@@ -118,6 +120,16 @@ impl Inside {
     }
 }
 
+/// Sees what a container uses, where its files are mounted on the host or as its first process has them.
+fn watch(mountpoint: &Path, pid: u32) -> Option<Watch> {
+    Watch::before_start(mountpoint).or_else(|| watch_inside(pid))
+}
+
+/// Sees what a container uses, by its first process.
+pub(super) fn watch_inside(pid: u32) -> Option<Watch> {
+    Watch::start(Path::new(&format!("/proc/{pid}/root")), pid)
+}
+
 impl OciContainer {
     pub(super) fn new(parts: Parts) -> Self {
         let container = Self { parts: Some(parts), inside: Mutex::default(), commands: AtomicU64::new(0) };
@@ -162,9 +174,10 @@ impl OciContainer {
         let parts = self.parts.as_mut().expect("they are taken last");
         let (exit, duration) = parts.first.end().await?;
         let (stdout, stderr) = parts.streams.end().await;
+        let used = parts.watch.take().map(|watch| watch.used());
         let command = self.parts().command.clone();
         let files = self.collect(&command).await?;
-        Ok(Outcome { exit, stdout, stderr, files, used: None, duration })
+        Ok(Outcome { exit, stdout, stderr, files, used, duration })
     }
 
     /// Waits for the first command within the context, then removes everything, whatever came of it.
@@ -188,8 +201,9 @@ impl OciContainer {
 
 /// Ends what still runs and removes what there is. What cannot be done here is left to the keeper.
 async fn end(parts: Parts) -> Result<()> {
-    let Parts { id, root, view, process, mut first, mut keeper, .. } = parts;
-    drop(view);
+    let Parts { id, root, view, watch, process, mut first, mut keeper, .. } = parts;
+    // Both hold on to the mount.
+    drop((view, watch));
     if let Some(process) = process.filter(|process| !process.has_ended()) {
         process.signal(Signal::KILL);
     }
@@ -225,8 +239,11 @@ impl Container for OciContainer {
         let process = self.look(move |view| super::bundle::process(&image, &wanted, view)).await?;
         let number = self.commands.fetch_add(1, Ordering::Relaxed);
         let exec = Exec { program: &parts.program, folder: &parts.root.folder, id: &parts.id, number };
+        // One of its own, since the container's tells each file once.
+        let watch = command.observe.then(|| watch(&parts.root.mountpoint(), parts.pid)).flatten();
         let outcome = cx.guard(exec.run(process, command)).await?;
-        Ok(Outcome { files: self.collect(command).await?, ..outcome })
+        let used = watch.map(|watch| watch.used());
+        Ok(Outcome { files: self.collect(command).await?, used, ..outcome })
     }
 
     async fn output(&self, cx: &Context) -> Result<Output> {

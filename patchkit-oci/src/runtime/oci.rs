@@ -14,9 +14,10 @@ use serde_json::json;
 use super::{
     bundle::{self, Surroundings},
     cgroup::{self, MemoryGroup},
-    container::{First, OciContainer, Parts},
+    container::{First, OciContainer, Parts, watch_inside},
     keeper::Keeper,
     network::{Loopback, Namespace},
+    observe::Watch,
     probe,
     process::{Process, Running},
     root::{Mounting, ProgramMounts, Root},
@@ -106,13 +107,15 @@ impl OciRuntime {
         let pid_file = folder.join("pid");
         let mut program = self.program_in(&folder);
         program.args(["run", "--bundle"]).arg(&folder).arg("--pid-file").arg(&pid_file).arg(&id);
+        // Before it starts, so that nothing is missed.
+        let watch = command.observe.then(|| Watch::before_start(&prepared.root.mountpoint())).flatten();
         let mut running = Running::start(program, command.stdin.clone(), command.limits.output)?;
         keeper.watch(running.child.id().unwrap_or_default())?;
         let (began, started) = (Instant::now(), running.started(&pid_file).await);
         let pid = match started {
             Ok(pid) => pid,
             Err(error) => {
-                drop(prepared.memory);
+                drop((watch, prepared.memory));
                 keeper.ended()?;
                 keeper.end().await?;
                 return Err(error.by(self.info().name));
@@ -128,6 +131,7 @@ impl OciRuntime {
             command: command.clone(),
             root,
             view: Arc::new(view),
+            watch: watch.or_else(|| command.observe.then(|| watch_inside(pid)).flatten()),
             network,
             pid,
             process,

@@ -77,11 +77,16 @@ impl Root {
         Ok((Self { folder, _unpacked: unpacked }, told))
     }
 
+    /// Where the container's files are mounted on the host, if they are.
+    pub(super) fn mountpoint(&self) -> PathBuf {
+        self.folder.join("root")
+    }
+
     /// What the container's programs will see.
     pub(super) fn view(&self, command: &Command, mounting: Mounting) -> Result<View> {
         let shown = shown(command, &self.folder)?.into_iter().map(|one| (one.target, one.source)).collect();
         let root = match mounting {
-            Mounting::Ours | Mounting::Copied => self.folder.join("root"),
+            Mounting::Ours | Mounting::Copied => self.mountpoint(),
             Mounting::Program => self._unpacked.folders[0].clone(),
         };
         View::new(&root, shown).map_err(on(&root))

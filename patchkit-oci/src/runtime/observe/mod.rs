@@ -55,6 +55,11 @@ impl Watch {
         }
     }
 
+    /// The same for a container that has no process yet: `None` where openings cannot be seen.
+    pub(super) fn before_start(root: &Path) -> Option<Self> {
+        Opens::watch(Root::new(root)?).ok().map(|opens| Self(Kind::Opens(opens)))
+    }
+
     fn sample(root: Root, pid: u32) -> Option<Self> {
         Maps::sample(root, pid).map(|maps| Self(Kind::Maps(maps)))
     }

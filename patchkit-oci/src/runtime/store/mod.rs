@@ -251,7 +251,7 @@ fn is_abandoned(time: SystemTime) -> bool {
 fn overlays_work(root: &Path) -> bool {
     let Ok(work) = tempfile::Builder::new().tempdir_in(root.join("tmp")) else { return false };
     let [lower, upper, empty, at] = ["lower", "upper", "work", "at"].map(|name| work.path().join(name));
-    let made = [&lower, &upper, &empty, &at].iter().try_for_each(|folder| fs::create_dir(folder));
+    let made = [&lower, &upper, &empty, &at].iter().try_for_each(fs::create_dir);
     let overlay = Overlay { lower: &[lower], upper: &upper, work: &empty };
     made.and_then(|()| overlay.mount_unnamed(&at)).is_ok()
 }
