@@ -1,0 +1,22 @@
+-- What may be done, and what comes of it.
+begin;
+select plan(14);
+select throws_ok($$insert into customer (name) values ('')$$, '23514', null, 'nobody is nameless');
+select throws_ok($$insert into purchase (customer, bought, amount) values (99, '[2024-01-01, 2024-01-02)', 1)$$, '23503', null, 'nobody unknown buys');
+select throws_ok($$insert into purchase (customer, bought, amount) values (1, '[2024-01-01, 2024-01-02)', 0)$$, '23514', null, 'nothing is for nothing');
+select throws_ok($$insert into purchase (customer, bought, amount) values (1, '[2024-01-01, 2024-01-02)', 1e9)$$, '22003', null, 'amounts have a bound');
+select lives_ok($$insert into customer (name) values ('Edsger')$$, 'a customer can come');
+select results_eq($$select what from audit order by at desc limit 1$$, array['INSERT Edsger'], 'that is noted');
+select lives_ok($$delete from customer where name = 'Ada'$$, 'a customer can go');
+select is((select count(*) from purchase), 1::bigint, 'what was bought goes too');
+select is(discount(99.99), 99.99, 'no discount below a hundred');
+select is(discount(100), 90.00, 'a discount from a hundred on');
+select is(discount(null), null, 'nothing of nothing');
+select throws_ok('select discount(-1)', '23514', 'a total is never negative', 'a total is never negative');
+savepoint before;
+update customer set name = 'Grace H.' where name = 'Grace';
+rollback to before;
+select is((select count(*) from customer where name = 'Grace'), 1::bigint, 'what is taken back never was');
+select lives_ok($$set constraints all immediate$$, 'all constraints hold');
+select * from finish();
+rollback;

@@ -1,0 +1,20 @@
+-- What is there.
+begin;
+select plan(15);
+select has_table('customer');
+select has_table('purchase');
+select has_view('turnover');
+select has_pk('customer');
+select has_fk('purchase');
+select col_not_null('customer', 'name', 'a customer has a name');
+select col_type_is('purchase', 'amount', 'numeric(10,2)', 'amounts have cents');
+select col_type_is('customer', 'address', 'jsonb', 'addresses are documents');
+select has_index('purchase', 'purchase_of_customer', 'purchases are found by customer');
+select index_is_type('customer', 'customer_by_name', 'gin');
+select has_function('discount', array['numeric']);
+select function_lang_is('discount', 'plpgsql');
+select volatility_is('discount', 'immutable');
+select has_trigger('customer', 'customer_noted', 'changes are noted');
+select has_extension('pg_trgm');
+select * from finish();
+rollback;
