@@ -1,7 +1,10 @@
 //! `run`: makes a container, and watches over it until it ends.
 
 use std::{
-    os::fd::{AsFd, OwnedFd},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::process::CommandExt,
+    },
     path::Path,
     process::{Child, Command, Stdio},
 };
@@ -122,6 +125,6 @@ impl Drop for Init {
 /// This program in another role, with a channel as its standard input and nothing of the caller's environment.
 pub(super) fn stage(program: &Path, role: &str, channel: OwnedFd) -> Command {
     let mut command = Command::new(program);
-    command.args([WORD, role]).env_clear().stdin(Stdio::from(channel)).current_dir("/");
+    command.arg0("patchkit-container").args([WORD, role]).env_clear().stdin(Stdio::from(channel)).current_dir("/");
     command
 }
