@@ -108,8 +108,11 @@ impl Init {
     /// Has the container made; `None` where pid 1 has said why it could not.
     fn make(&self, setup: &Setup) -> Result<Option<(Made, Being)>, Fault> {
         self.to_init.send(setup, &[])?;
-        let Some(made) = self.to_init.receive::<Made>()? else { return Ok(None) };
+        let Some(_) = self.to_init.receive::<Hello>()? else { return Ok(None) };
+        // The root is entered only when pid 2 has loaded: it must not find its libraries in the image.
         let Some(hello) = self.to_command.receive::<Hello>()? else { return Ok(None) };
+        self.to_init.send(&Hello, &[])?;
+        let Some(made) = self.to_init.receive::<Made>()? else { return Ok(None) };
         let pid = hello.sender.ok_or_else(|| Fault::new("the command", "the kernel does not say its number"))?;
         Ok(Some((made.message, Being::of(pid.as_raw_nonzero().get())?)))
     }
