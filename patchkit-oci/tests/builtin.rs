@@ -71,7 +71,7 @@ impl Bundle {
                 "capabilities": { "bounding": none, "effective": none, "permitted": none },
             },
             "root": { "path": "rootfs", "readonly": true },
-            "mounts": [fresh("/proc", "proc"), { "destination": "/dev", "type": "tmpfs" }, fresh("/tmp", "tmpfs")],
+            "mounts": [fresh("/proc", "proc"), { "destination": "/dev", "type": "tmpfs", "options": ["nosuid", "mode=755"] }, fresh("/tmp", "tmpfs")],
             "linux": { "namespaces": spaces, "maskedPaths": ["/proc/timer_list", "/proc/acpi"], "readonlyPaths": ["/proc/sys"] },
         })
     }
@@ -135,7 +135,7 @@ fn processes_with(word: &str) -> usize {
 fn what_the_configuration_says_is_what_the_command_sees() {
     each(|bundle| {
         let output = bundle.sh("id -u; id -g; pwd; echo $A; hostname; ls /proc | grep -c '^[0-9]'; exit 7");
-        assert_eq!(text(&output), "0\n0\n/tmp\nb\nbox\n5\n");
+        assert_eq!(text(&output), "0\n0\n/tmp\nb\nbox\n4\n");
         assert_eq!(output.status.code(), Some(7));
         assert_eq!(bundle.sh("kill -TERM $$").status.code(), Some(143));
         assert_eq!(fs::read_dir(bundle.path("state")).unwrap().count(), 0);
