@@ -47,7 +47,8 @@ impl Bundle {
         let root = bundle.path("rootfs");
         fs::create_dir(&root).unwrap();
         run("tar", &["xzf", archive.to_str().unwrap(), "-C", &root]);
-        fs::copy(PROGRAM, bundle.path("program")).unwrap();
+        // By another process: a file that one of our threads had open to write, another's child would find busy.
+        run("cp", &[PROGRAM, &bundle.path("program")]);
         if caller == Caller::Nobody {
             run("chown", &["-hR", "65534:65534", &bundle.path("")]);
         }
