@@ -152,8 +152,21 @@ fn command(process: &Process) -> Result<Command, Fault> {
     let pairs: Vec<(&str, &str)> = process.env.iter().filter_map(|pair| pair.split_once('=')).collect();
     let path = pairs.iter().rev().find(|(name, _)| *name == "PATH").map_or(DEFAULT_PATH, |(_, path)| path);
     let mut command = Command::new(program(&process.args[0], path)?);
-    command.arg0(&process.args[0]).args(&process.args[1..]).env_clear().envs(pairs);
+    command.arg0(&process.args[0]).args(&process.args[1..]).env_clear();
+    if !pairs.iter().any(|(name, _)| *name == "HOME") {
+        command.env("HOME", home(&fs::read_to_string("/etc/passwd").unwrap_or_default(), process.user.uid));
+    }
+    command.envs(pairs);
     Ok(command)
+}
+
+/// Where a user is at home: `name:password:uid:gid:comment:home:…`.
+fn home(passwd: &str, uid: u32) -> String {
+    let found = passwd.lines().find_map(|line| {
+        let [_, _, id, _, _, home, ..] = line.split(':').collect::<Vec<_>>()[..] else { return None };
+        (id.parse() == Ok(uid) && !home.is_empty()).then(|| home.to_owned())
+    });
+    found.unwrap_or_else(|| "/".into())
 }
 
 /// The program: by its path, or the first of its name on the search path.
@@ -167,4 +180,15 @@ fn program(name: &str, path: &str) -> Result<PathBuf, Fault> {
     let is_executable = |file: &PathBuf| fs::metadata(file).is_ok_and(|file| file.permissions().mode() & 0o111 != 0);
     let not_found = || Fault::new(name, "no such program on the search path").with_status(NOT_FOUND);
     files.find(is_executable).filter(|_| !name.is_empty()).ok_or_else(not_found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::home;
+
+    #[test]
+    fn users_without_a_home_live_in_the_root() {
+        let passwd = "broken\nanna:x:7:7::/home/anna:/bin/sh\nben:x:8:8:::\n";
+        assert_eq!([7, 8, 9].map(|uid| home(passwd, uid)), ["/home/anna", "/", "/"]);
+    }
 }

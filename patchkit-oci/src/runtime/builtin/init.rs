@@ -60,9 +60,9 @@ pub(super) fn init() -> Result<u8, Fault> {
     if let Some(adjustment) = setup.config.process.oom_score_adj {
         fs::write("/proc/self/oom_score_adj", adjustment.to_string()).blame("process.oomScoreAdj")?;
     }
-    // It starts while the mounts are made; entering the new root takes it along.
+    // It loads while the mounts are made; entering the new root takes it along.
     let command = stage(Path::new(shield::SELF), "enter", to_command).spawn().blame("the command")?;
-    setup.furnish()?;
+    setup.furnish(&channel)?;
     let root = fs::metadata("/").blame("/")?;
     restrict()?;
     channel.send(&Made { root: (root.dev(), root.ino()) }, &[])?;
@@ -79,7 +79,7 @@ fn become_root() -> Result<(), Fault> {
 }
 
 impl Setup {
-    fn furnish(&self) -> Result<(), Fault> {
+    fn furnish(&self, channel: &Channel) -> Result<(), Fault> {
         let config = &self.config;
         if let Some(name) = &config.hostname {
             if config.namespace(NamespaceKind::Uts).is_none() {
@@ -94,7 +94,10 @@ impl Setup {
         for (key, value) in &config.linux.sysctl {
             self.set_sysctl(key, value)?;
         }
-        rootfs::enter(config, &self.bundle)
+        let root = rootfs::make(config, &self.bundle)?;
+        channel.send(&Hello, &[])?;
+        let _: Hello = channel.expect()?.message;
+        rootfs::enter(&root)
     }
 
     /// Only what belongs to a namespace of the container.

@@ -1,7 +1,10 @@
 //! `run`: makes a container, and watches over it until it ends.
 
 use std::{
-    os::fd::{AsFd, OwnedFd},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::process::CommandExt,
+    },
     path::Path,
     process::{Child, Command, Stdio},
 };
@@ -105,8 +108,11 @@ impl Init {
     /// Has the container made; `None` where pid 1 has said why it could not.
     fn make(&self, setup: &Setup) -> Result<Option<(Made, Being)>, Fault> {
         self.to_init.send(setup, &[])?;
-        let Some(made) = self.to_init.receive::<Made>()? else { return Ok(None) };
+        let Some(_) = self.to_init.receive::<Hello>()? else { return Ok(None) };
+        // The root is entered only when pid 2 has loaded: it must not find its libraries in the image.
         let Some(hello) = self.to_command.receive::<Hello>()? else { return Ok(None) };
+        self.to_init.send(&Hello, &[])?;
+        let Some(made) = self.to_init.receive::<Made>()? else { return Ok(None) };
         let pid = hello.sender.ok_or_else(|| Fault::new("the command", "the kernel does not say its number"))?;
         Ok(Some((made.message, Being::of(pid.as_raw_nonzero().get())?)))
     }
@@ -122,6 +128,6 @@ impl Drop for Init {
 /// This program in another role, with a channel as its standard input and nothing of the caller's environment.
 pub(super) fn stage(program: &Path, role: &str, channel: OwnedFd) -> Command {
     let mut command = Command::new(program);
-    command.args([WORD, role]).env_clear().stdin(Stdio::from(channel)).current_dir("/");
+    command.arg0("patchkit-container").args([WORD, role]).env_clear().stdin(Stdio::from(channel)).current_dir("/");
     command
 }

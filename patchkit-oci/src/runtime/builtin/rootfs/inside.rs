@@ -28,7 +28,7 @@ pub(super) enum Links {
 
 /// The root of a container.
 #[derive(Debug)]
-pub(super) struct Inside(OwnedFd);
+pub(in super::super) struct Inside(OwnedFd);
 
 impl Inside {
     pub(super) fn new(root: &Path) -> Result<Self, Fault> {

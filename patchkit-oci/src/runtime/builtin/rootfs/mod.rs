@@ -25,12 +25,12 @@ use super::{
     fault::Blame,
     spec::{Config, Mount},
 };
-use inside::Inside;
+pub(super) use inside::Inside;
 
 const DEV: &str = "/dev";
 
-/// Makes the root with all that is mounted in it, and enters it. The old one is gone then.
-pub(super) fn enter(config: &Config, bundle: &Path) -> Result<(), Fault> {
+/// Makes the root with all that is mounted in it.
+pub(super) fn make(config: &Config, bundle: &Path) -> Result<Inside, Fault> {
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).blame("mount namespace")?;
     let path = bundle.join(&config.root.path);
     match config.overlay()? {
@@ -55,7 +55,7 @@ pub(super) fn enter(config: &Config, bundle: &Path) -> Result<(), Fault> {
     if config.root.readonly {
         remount(root.as_fd(), MountFlags::RDONLY).blame("root.readonly")?;
     }
-    pivot(&root)
+    Ok(root)
 }
 
 fn own_dev() -> Mount {
@@ -63,8 +63,8 @@ fn own_dev() -> Mount {
     Mount { destination: DEV.into(), kind: Some("tmpfs".into()), source: None, options }
 }
 
-/// Puts the old root over the new one, and takes it away.
-fn pivot(root: &Inside) -> Result<(), Fault> {
+/// Enters the root, for all processes that have the old one: puts the old one over it, and takes that away.
+pub(super) fn enter(root: &Inside) -> Result<(), Fault> {
     let what = "entering the root";
     let old = openat(CWD, "/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).blame(what)?;
     fchdir(root).blame(what)?;
