@@ -27,6 +27,7 @@ use super::{
     network::{self, Namespace},
     observe::Watch,
     process::{Process, Streams, exit_of, unwatched},
+    program::Program,
     root::{self, Root},
     view::View,
 };
@@ -37,7 +38,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a container is made of.
 pub(super) struct Parts {
-    pub(super) program: PathBuf,
+    pub(super) program: Program,
     pub(super) id: String,
     pub(super) image: Image,
     pub(super) command: Command,

@@ -13,7 +13,10 @@ use rustix::process::Signal;
 use serde_json::Value;
 use tokio::process::Child;
 
-use super::process::{LINGER, Process, Running, exit_of, unwatched};
+use super::{
+    process::{LINGER, Process, Running, exit_of, unwatched},
+    program::Program,
+};
 use crate::file::on;
 
 /// How often it is looked whether the command has ended while the program goes on.
@@ -21,7 +24,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// One command in a container.
 pub(super) struct Exec<'a> {
-    pub(super) program: &'a Path,
+    pub(super) program: &'a Program,
     pub(super) folder: &'a Path,
     pub(super) id: &'a str,
     pub(super) number: u64,
@@ -32,8 +35,8 @@ impl Exec<'_> {
     pub(super) async fn run(&self, process: Value, command: &Command) -> Result<Outcome> {
         let [description, pid_file, log] = ["json", "pid", "log"].map(|kind| self.file(kind));
         fs::write(&description, process.to_string()).map_err(on(&description))?;
-        let mut program = tokio::process::Command::new(self.program);
-        if self.tells_status() {
+        let mut program = self.program.command();
+        if self.program.tells_status() {
             program.args(["--debug", "--log-format", "json", "--log"]).arg(&log);
         }
         program.arg("--root").arg(self.folder.join("state")).args(["exec", "--process"]).arg(&description);
@@ -62,11 +65,6 @@ impl Exec<'_> {
 
     fn file(&self, kind: &str) -> PathBuf {
         self.folder.join(format!("command-{}.{kind}", self.number))
-    }
-
-    /// Whether it is a program that waits for everybody who holds its pipes, but notes the command's status before.
-    fn tells_status(&self) -> bool {
-        self.program.file_name().is_some_and(|name| name.to_string_lossy().contains("runc"))
     }
 }
 

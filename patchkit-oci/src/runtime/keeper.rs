@@ -13,14 +13,16 @@ use std::{
 use patchkit_core::{Error, Result};
 use tokio::process::{Child, ChildStdin};
 
+use super::program::Program;
+
 /// How long it may take to clean up.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Arguments: the program, the container's id, its folder. Input: a line with the number of the program's process, and
+/// Arguments: the program, what comes before its arguments, the container's id, its folder. Input: a line with the number of the program's process, and
 /// a second one once that has ended and its number may belong to someone else.
 const SCRIPT: &str = r#"
 trap '' HUP INT QUIT TERM
-program=$1 id=$2 folder=$3
+program=$1 word=$2 id=$3 folder=$4
 read -r process
 read -r ended || [ -z "$process" ] || kill -KILL "$process" 2>/dev/null
 while read -r _; do :; done
@@ -28,7 +30,7 @@ turn=0
 while [ -e "$folder" ] && [ $turn -lt 100 ]; do
     left=
     if [ -e "$folder/state/$id" ]; then
-        "$program" --root "$folder/state" delete --force "$id" >/dev/null 2>&1 || left=1
+        "$program" ${word:+"$word"} --root "$folder/state" delete --force "$id" >/dev/null 2>&1 || left=1
     fi
     for group in /sys/fs/cgroup/*/"$id"/inner /sys/fs/cgroup/"$id"/inner /sys/fs/cgroup/*/"$id" /sys/fs/cgroup/"$id"; do
         [ -d "$group" ] || continue
@@ -52,9 +54,10 @@ pub(super) struct Keeper {
 
 impl Keeper {
     /// Starts to watch.
-    pub(super) fn start(program: &Path, id: &str, folder: &Path) -> Result<Self> {
+    pub(super) fn start(program: &Program, id: &str, folder: &Path) -> Result<Self> {
+        let (path, word) = program.words();
         let mut command = tokio::process::Command::new("/bin/sh");
-        command.args(["-c", SCRIPT, "patchkit-keeper"]).arg(program).arg(id).arg(folder);
+        command.args(["-c", SCRIPT, "patchkit-keeper"]).arg(path).arg(word).arg(id).arg(folder);
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0).current_dir("/");
         let mut child = command
             .spawn()

@@ -20,6 +20,7 @@ mod observe;
 mod oci;
 mod probe;
 mod process;
+mod program;
 mod root;
 mod store;
 mod view;

@@ -20,6 +20,7 @@ use super::{
     observe::Watch,
     probe,
     process::{Process, Running},
+    program::Program,
     root::{Mounting, ProgramMounts, Root},
     store::{LayerStore, Unpacked},
     view::View,
@@ -30,7 +31,7 @@ use crate::file::{blocking, on};
 ///
 /// As root, it mounts an overlay for each container, makes its network, and keeps limits by control groups. As another
 /// user each container gets a copy of the image's files, and limits of memory and processes are those of
-/// `setrlimit(2)`; ports cannot be connected to.
+/// `setrlimit(2)`; ports cannot be connected to, and supplementary groups of the image's users are left out.
 ///
 /// A command that ends with status 129 to 192 is told as ended by a signal, as shells do, since these programs pass on
 /// a number only.
@@ -48,7 +49,7 @@ use crate::file::{blocking, on};
 /// ```
 #[derive(Clone, Debug)]
 pub struct OciRuntime {
-    program: PathBuf,
+    program: Program,
     store: LayerStore,
     mounts: ProgramMounts,
 }
@@ -64,7 +65,16 @@ struct Prepared {
 impl OciRuntime {
     /// Runs commands in a program, given by its path or its name, with images unpacked in a store.
     pub fn new(program: impl Into<PathBuf>, store: LayerStore) -> Self {
-        Self { program: program.into(), store, mounts: ProgramMounts::No }
+        Self { program: Program::named(program.into()), store, mounts: ProgramMounts::No }
+    }
+
+    /// Runs commands in the runtime that is built in, with nothing installed and no need to be root. The program that
+    /// this process runs must hand over to [`builtin::main`](super::builtin::main) in its first lines.
+    ///
+    /// # Errors
+    /// [`Unsupported`](patchkit_core::ErrorKind::Unsupported) where that program's file is not known.
+    pub fn built_in(store: LayerStore) -> Result<Self> {
+        Ok(Self { program: Program::own()?, store, mounts: ProgramMounts::Yes })
     }
 
     /// The same, for a program that mounts overlays itself where we may not: it reads the annotation
@@ -78,7 +88,7 @@ impl OciRuntime {
     /// The program.
     #[must_use]
     pub fn program(&self) -> &Path {
-        &self.program
+        self.program.path()
     }
 
     /// Finds out whether it works here, by running a program of a few instructions in an image of its own.
@@ -88,7 +98,7 @@ impl OciRuntime {
     /// machine is of a kind that we have no such program for; what the program says where it refuses.
     pub async fn probe(&self, cx: &Context) -> Result<()> {
         let probed = probe::run(self, cx).await;
-        probed.map_err(|error| error.during("probe the runtime").on(self.program.display()))
+        probed.map_err(|error| error.during("probe the runtime").on(self.program.path().display()))
     }
 
     fn mounting(&self) -> Mounting {
@@ -142,7 +152,7 @@ impl OciRuntime {
     }
 
     fn program_in(&self, folder: &Path) -> tokio::process::Command {
-        let mut program = tokio::process::Command::new(&self.program);
+        let mut program = self.program.command();
         program.arg("--root").arg(folder.join("state"));
         program
     }
@@ -199,9 +209,9 @@ fn network(wanted: &Network) -> Result<Option<Namespace>> {
 
 impl Plugin for OciRuntime {
     fn info(&self) -> PluginInfo {
-        let configuration = json!({ "program": self.program });
+        let configuration = json!(self.program.words());
         let info = PluginInfo::new("oci-runtime", env!("CARGO_PKG_VERSION")).configured(&configuration);
-        info.needing(self.program.display().to_string())
+        info.needing(self.program.path().display().to_string())
     }
 }
 

@@ -69,9 +69,11 @@ pub(super) fn process(image: &Image, command: &Command, view: &View) -> Result<V
     let args = arguments(image, command)?;
     find_program(&args[0], &workdir, env.get("PATH").map_or(PATH, String::as_str), view)?;
     let capabilities = capabilities(command.capabilities);
+    // Without root, only the caller's own ids are there for sure.
+    let groups = if rustix::process::geteuid().is_root() { user.groups } else { Vec::new() };
     Ok(json!({
         "terminal": false,
-        "user": { "uid": user.uid, "gid": user.gid, "additionalGids": user.groups },
+        "user": { "uid": user.uid, "gid": user.gid, "additionalGids": groups },
         "args": args,
         "env": env.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>(),
         "cwd": workdir,
@@ -101,7 +103,7 @@ pub(super) fn config(process: Value, command: &Command, around: &Surroundings<'_
         linux["uidMappings"] = json!([{ "containerID": 0, "hostID": uid.as_raw(), "size": 1 }]);
         linux["gidMappings"] = json!([{ "containerID": 0, "hostID": gid.as_raw(), "size": 1 }]);
     }
-    let mut annotations = BTreeMap::from([("org.patchkit.network", network_name(&command.network).to_owned())]);
+    let mut annotations = BTreeMap::from([("org.patchkit.loopback", loopback(&command.network).to_owned())]);
     annotations.extend(around.overlay.as_ref().map(|overlay| ("org.patchkit.overlay", overlay.to_string())));
     Ok(json!({
         "ociVersion": "1.0.2",
@@ -188,11 +190,11 @@ fn namespaces(command: &Command, around: &Surroundings<'_>) -> Vec<Value> {
     namespaces
 }
 
-fn network_name(network: &Network) -> &'static str {
+/// What the built-in runtime is to do with the loopback, where it makes the network itself.
+fn loopback(network: &Network) -> &'static str {
     match network {
-        Network::Host => "host",
-        Network::Loopback | Network::Ports(_) => "loopback",
-        Network::None => "none",
+        Network::Host | Network::None => "down",
+        Network::Loopback | Network::Ports(_) => "up",
     }
 }
 
