@@ -125,6 +125,10 @@ pub(crate) enum Command {
     Patch(Patch),
     /// Compare two images: layers, files, configuration
     Diff(Diff),
+    /// Run tests before and after a patch and compare, and check what needs no tests
+    Test(Test),
+    /// Say which ways to run containers work on this machine, and why the others do not
+    Doctor(Doctor),
     /// Compile, update or describe the advisory database
     #[command(subcommand)]
     Db(Db),
@@ -336,6 +340,60 @@ pub(crate) struct Diff {
     pub(crate) after: ImageName,
     #[command(flatten)]
     pub(crate) platforms: Platforms,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Test {
+    /// The image, patched
+    pub(crate) image: ImageName,
+    /// The suite of tests, in YAML; without one, only the checks are made
+    #[arg(long, value_name = "FILE", required_unless_present = "baseline")]
+    pub(crate) suite: Option<PathBuf>,
+    /// The image before the patch; without one, every test must pass, and nothing else is checked
+    #[arg(long, value_name = "IMAGE")]
+    pub(crate) baseline: Option<ImageName>,
+    /// What else is checked against the image before
+    #[arg(long, value_name = "CHECK", value_delimiter = ',', default_value = "all", requires = "baseline")]
+    pub(crate) checks: Vec<Check>,
+    /// Remember in this ledger what the image before showed, and take it from there
+    #[arg(long, value_name = "FILE", requires_all = ["baseline", "suite"])]
+    pub(crate) ledger: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) containers: Containers,
+}
+
+/// What is checked beside tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Check {
+    /// All of them
+    All,
+    /// Entrypoint, user, environment, ports, volumes, health check
+    Configuration,
+    /// Weaknesses: set-user-id files, capabilities, secrets, world-writable files and more
+    Hardening,
+    /// Libraries and symbol versions of every program
+    Loading,
+    /// None of them
+    None,
+    /// Interpreters and modules of scripts
+    Scripts,
+}
+
+/// How containers are run.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Containers {
+    /// What runs containers: auto, built-in, podman, docker, or an OCI runtime program such as runc [default: auto]
+    #[arg(long, value_name = "RUNTIME")]
+    pub(crate) runtime: Option<String>,
+    /// Where images are unpacked [default: $XDG_CACHE_HOME/patchkit/containers]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) store: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Doctor {
+    #[command(flatten)]
+    pub(crate) containers: Containers,
 }
 
 #[derive(Args, Debug)]

@@ -7,11 +7,13 @@ mod looking;
 mod output;
 mod place;
 mod present;
+mod running;
 mod scanning;
 
-use std::{io::Write, process::ExitCode};
+use std::{io::Write, process::ExitCode, time::Duration};
 
 use patchkit_core::{Error, Stop};
+use patchkit_oci::runtime::builtin;
 
 use crate::cli::Cli;
 
@@ -23,8 +25,20 @@ pub(crate) enum Ended {
     Findings,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
+    // Containers call this program again as the built-in runtime, which must have one thread.
+    let mut args = std::env::args_os().skip(1);
+    if args.next().is_some_and(|first| first == builtin::WORD) {
+        return builtin::main(args);
+    }
+    let tasks = tokio::runtime::Runtime::new().expect("the system gives threads");
+    let code = tasks.block_on(run());
+    // What still reads or writes for a container that is gone is not waited for.
+    tasks.shutdown_timeout(Duration::from_secs(5));
+    code
+}
+
+async fn run() -> ExitCode {
     let cli = Cli::read();
     let verbose = cli.global.verbose;
     trace(verbose);

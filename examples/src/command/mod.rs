@@ -3,12 +3,14 @@
 pub(crate) mod db;
 mod demo;
 mod diff;
+mod doctor;
 mod inventory;
 mod ledger;
 mod patch;
 mod pipeline;
 mod plan;
 mod scan;
+mod test;
 
 use patchkit_core::Stop;
 
@@ -25,11 +27,13 @@ pub(crate) async fn run(Cli { command, global }: Cli) -> Result<Ended, Stop> {
         Command::Db(args) => db::run(&args, &global, &cx).await?,
         Command::Demo(args) => demo::run(args, &global, &cx).await?,
         Command::Diff(args) => diff::run(&args, &global, &cx).await?,
+        Command::Doctor(args) => doctor::run(&args, &global, &cx).await?,
         Command::Inventory(args) => inventory::run(&args, &global, &cx).await?,
         Command::Ledger(args) => ledger::run(&args, &global, &cx).await?,
         Command::Patch(args) => patch::run(&args, &global, &cx).await?,
         Command::Plan(args) => plan::run(&args, &global, &cx).await?,
         Command::Run(args) => pipeline::run(&args, &global, &cx).await?,
+        Command::Test(args) => test::run(&args, &global, &cx).await?,
         Command::Scan(args) => return scan::run(&args, &global, &cx).await,
     }
     Ok(Ended::Done)
