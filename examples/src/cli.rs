@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use patchkit_core::{Platform, Severity};
 use patchkit_oci::ImageName;
 use patchkit_scan::{debian::apt::client::Mirror, report};
+use serde::Deserialize;
 
 use crate::command::db;
 
@@ -363,7 +364,8 @@ pub(crate) struct Test {
 }
 
 /// What is checked beside tests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Check {
     /// All of them
     All,

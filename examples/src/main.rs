@@ -1,6 +1,7 @@
 //! The `patchkit` command-line tool: the reference embedding, a few lines over the library for each command.
 
 mod archive;
+mod checking;
 mod cli;
 mod command;
 mod looking;

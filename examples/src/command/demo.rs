@@ -7,7 +7,7 @@ use std::{
 };
 
 use patchkit_core::{
-    Context, Error, ErrorKind, ImageSet, Pipeline, PutManifest, Reference, Result, Severity, Stop, Target,
+    Context, Error, ErrorKind, ImageSet, Pipeline, PutManifest, Reference, Result, Severity, Stop, Target, Verified,
 };
 use patchkit_oci::{LocalKey, RegistryClient, SigstoreBundle, Store, distribution::Options, serve::Server};
 use patchkit_rollout::{FileLedger, SeverityGate, TagDeployer};
@@ -27,8 +27,8 @@ use patchkit_scan::{
 
 use super::pipeline;
 use crate::{
-    archive,
-    cli::{self, Global},
+    archive, checking,
+    cli::{self, Check, Global},
     output::Progress,
 };
 
@@ -89,10 +89,13 @@ async fn patch(
     let repositories = Repositories::new(made.suites.sources().to_vec(), made.trust);
     let now = cx.now();
     let options = PatchOptions::default().with_repositories(repositories).with_timestamp(now);
-    let pipeline = Pipeline::new()
+    let verified = Pipeline::new()
         .scan(scanner.clone())
         .patch(DebianPatcher::new(made.client, options))
-        .verify(Rescan::new(scanner))
+        .verify(Rescan::new(scanner));
+    let pipeline = checking::checks(&[Check::All])
+        .into_iter()
+        .fold(verified, Pipeline::<Verified>::verify)
         .approve(SeverityGate::deny_at(Severity::High))
         .sign_as(SigstoreBundle::created(now), key)
         .release(TagDeployer::new(registry.clone(), reference.clone())?)

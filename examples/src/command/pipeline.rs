@@ -3,21 +3,25 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use jiff::Timestamp;
-use patchkit_core::{Context, Error, Pipeline, Released, Result, Severity, Signed, Stop};
+use patchkit_core::{Context, Error, Pipeline, Released, Result, Severity, Signed, Stop, Verified, Verifier};
 use patchkit_oci::{ImageName, LocalKey, SigstoreBundle};
-use patchkit_rollout::{FileDeployer, FileLedger, SeverityGate, TagDeployer, report};
+use patchkit_rollout::{
+    FileDeployer, FileLedger, SeverityGate, TagDeployer, report,
+    verify::suite::{Suite, SuiteVerifier},
+};
 use patchkit_scan::{Rescan, debian::apt::client::Mirror};
 use serde::Deserialize;
 
 use super::plan;
 use crate::{
-    archive,
-    cli::{self, Global},
+    archive, checking,
+    cli::{self, Check, Global},
     output::{self, Progress},
-    place, present,
+    place, present, running,
 };
 
 /// A pipeline as it stands in a file. Paths are relative to the file's folder.
@@ -31,6 +35,9 @@ struct Description {
     advisories: Vec<PathBuf>,
     #[serde(default)]
     packages: Packages,
+    /// What shows that the patched image still does what it did; the checks alone where nothing is said.
+    #[serde(default)]
+    tests: Tests,
     gate: Gate,
     /// The private key, PKCS #8 PEM.
     key: PathBuf,
@@ -54,6 +61,40 @@ struct Packages {
     cache: Option<PathBuf>,
     allow_expired: bool,
     timestamp: Option<Timestamp>,
+}
+
+/// What shows that the patched image still does what it did.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+struct Tests {
+    /// A suite to run before and after.
+    suite: Option<PathBuf>,
+    /// What runs its containers, as `--runtime` names it.
+    runtime: Option<String>,
+    /// Where images are unpacked.
+    store: Option<PathBuf>,
+    /// What is checked without tests.
+    checks: Vec<Check>,
+}
+
+impl Default for Tests {
+    fn default() -> Self {
+        Self { suite: None, runtime: None, store: None, checks: vec![Check::All] }
+    }
+}
+
+impl Tests {
+    /// The verifiers that were asked for, in their order. Runs of originals are remembered in the ledger.
+    async fn verifiers(&self, ledger: &FileLedger, cx: &Context) -> Result<Vec<Arc<dyn Verifier>>> {
+        let mut verifiers = checking::checks(&self.checks);
+        if let Some(suite) = &self.suite {
+            let containers = cli::Containers { runtime: self.runtime.clone(), store: self.store.clone() };
+            let runtime = running::runtime(&containers, cx).await?;
+            let verifier = SuiteVerifier::new(Suite::read(suite)?, runtime)?;
+            verifiers.push(Arc::new(verifier.remembering(Arc::new(ledger.clone()))));
+        }
+        Ok(verifiers)
+    }
 }
 
 /// What may not be left.
@@ -82,13 +123,16 @@ pub(crate) async fn run(args: &cli::Run, global: &Global, cx: &Context) -> Resul
     let selection = description.packages.selection(&description.advisories)?;
     let scanner = plan::scanner(&selection, global, cx).await?;
     let created = target.images().images().iter().filter_map(|image| image.config().created()?.parse().ok()).max();
-    let signed = Pipeline::new()
-        .scan(scanner.clone())
-        .patch(archive::patcher(&selection)?)
-        .verify(Rescan::new(scanner))
+    let ledger = FileLedger::new(&description.ledger);
+    let verified =
+        Pipeline::new().scan(scanner.clone()).patch(archive::patcher(&selection)?).verify(Rescan::new(scanner));
+    let verifiers = description.tests.verifiers(&ledger, cx).await?;
+    let signed = verifiers
+        .into_iter()
+        .fold(verified, Pipeline::<Verified>::verify)
         .approve(description.gate.gate())
         .sign_as(SigstoreBundle::created(created.unwrap_or(Timestamp::UNIX_EPOCH)), LocalKey::read(&description.key)?);
-    let pipeline = description.release.after(signed, &target)?.recorded_in(FileLedger::new(&description.ledger));
+    let pipeline = description.release.after(signed, &target)?.recorded_in(ledger);
     let released = progress.step(&format!("{pipeline:?}"), pipeline.run(target, cx)).await?;
     finish(&released, description.report.as_deref(), global).map_err(Stop::from)
 }
@@ -122,14 +166,15 @@ fn beside(image: &ImageName, folder: &Path) -> Result<ImageName> {
 
 impl Description {
     fn paths(&mut self) -> Vec<&mut PathBuf> {
-        let Self { advisories, packages, key, release, ledger, report, image: _, gate: _ } = self;
+        let Self { advisories, packages, tests, key, release, ledger, report, image: _, gate: _ } = self;
+        let Tests { suite, store, runtime: _, checks: _ } = tests;
         let Packages { sources, keyring, cache, only: _, all: _, mirror: _, allow_expired: _, timestamp: _ } = packages;
         let file = match release {
             Release::File(path) => Some(path),
             Release::Tag(_) => None,
         };
         let lists = advisories.iter_mut().chain(sources).chain(keyring);
-        lists.chain([key, ledger]).chain(report).chain(cache).chain(file).collect()
+        lists.chain([key, ledger]).chain(report).chain(cache).chain(suite).chain(store).chain(file).collect()
     }
 }
 

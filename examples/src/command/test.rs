@@ -10,15 +10,14 @@ use patchkit_core::{
 use patchkit_rollout::{
     FileLedger,
     verify::{
-        self, Configuration, Hardening, Scripts,
-        hardening::Profile,
-        loading::Loading,
+        self,
         suite::{Suite, SuiteRun, SuiteVerifier},
     },
 };
 
 use crate::{
-    cli::{self, Check, Global},
+    checking,
+    cli::{self, Global},
     output::{self, Progress},
     place, running,
 };
@@ -44,7 +43,7 @@ async fn compare(
     global: &Global,
     cx: &Context,
 ) -> Result<(), Stop> {
-    let mut verifiers = checks(&args.checks);
+    let mut verifiers = checking::checks(&args.checks);
     if let Some(suite) = suite {
         let mut verifier = SuiteVerifier::new(suite, running::runtime(&args.containers, cx).await?)?;
         if let Some(ledger) = &args.ledger {
@@ -59,18 +58,6 @@ async fn compare(
     let verdict = Progress::of(global).step("test before and after", all.verify(&patched, cx)).await?;
     output::print(global, &verdict, || text(&verdict.reasons))?;
     judged(&verdict)
-}
-
-/// The checks that were asked for, in a fixed order.
-pub(crate) fn checks(asked: &[Check]) -> Vec<Arc<dyn Verifier>> {
-    let all: [(Check, Arc<dyn Verifier>); 4] = [
-        (Check::Configuration, Arc::new(Configuration::new())),
-        (Check::Loading, Arc::new(Loading::new())),
-        (Check::Scripts, Arc::new(Scripts::new())),
-        (Check::Hardening, Arc::new(Hardening::new(Profile::default()))),
-    ];
-    let wanted = |check: &Check| asked.contains(check) || asked.contains(&Check::All);
-    all.into_iter().filter(|(check, _)| wanted(check)).map(|(_, verifier)| verifier).collect()
 }
 
 fn judged(verdict: &Verdict) -> Result<(), Stop> {

@@ -113,7 +113,8 @@ impl<R: BufRead> TarReader<R> {
     /// The next entry; `None` after the end of the archive, when the input is at its end as well.
     pub(crate) fn next(&mut self) -> Result<Option<Entry>, TarError> {
         let mut extensions = Extensions::default();
-        self.skip(self.left + self.padding)?;
+        self.skip(self.left)?;
+        self.skip_padding(self.padding)?;
         (self.left, self.padding) = (0, 0);
         loop {
             let offset = self.offset;
@@ -212,6 +213,21 @@ impl<R: BufRead> TarReader<R> {
             let piece = self.fill()?.len() as u64;
             if piece == 0 {
                 return Err(self.cut_off(bytes));
+            }
+            let step = piece.min(bytes);
+            self.consume(step as usize);
+            bytes -= step;
+        }
+        Ok(())
+    }
+
+    /// Passes over what fills the last block of a content. The archive may end in it, since some writers (umoci 0.4 for
+    /// one) end with the content, and the readers of container engines take that for the end.
+    fn skip_padding(&mut self, mut bytes: u64) -> Result<(), TarError> {
+        while bytes > 0 {
+            let piece = self.fill()?.len() as u64;
+            if piece == 0 {
+                return Ok(());
             }
             let step = piece.min(bytes);
             self.consume(step as usize);
