@@ -28,6 +28,8 @@ examples:
 oracle:
     bash .ci/oracle/run
     bash .ci/oracle/scan
+    bash .ci/oracle/loading
+    bash .ci/oracle/tests
 
 # Against the tools of others, as ratios.
 bench:
