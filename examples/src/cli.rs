@@ -438,6 +438,11 @@ pub(crate) enum Ledger {
         /// The ledger
         file: PathBuf,
     },
+    /// Say which tests no recorded patch ever needed, and which packages no test ever used
+    Review {
+        /// The ledger
+        file: PathBuf,
+    },
     /// List the entries of a ledger file
     Show {
         /// The ledger

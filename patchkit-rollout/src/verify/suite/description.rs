@@ -61,6 +61,9 @@ pub struct Suite {
     /// in one container; without, each in its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub services: Vec<Service>,
+    /// Ports that the patched image may listen on, whatever the original did.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<u16>,
     /// The tests, in the order they are run.
     pub tests: Vec<Test>,
     /// What may not be possible in the container, shown by trying it.

@@ -1,6 +1,6 @@
 //! One run of a suite in one image.
 
-use std::{fmt, time::Duration};
+use std::{collections::BTreeSet, fmt, time::Duration};
 
 use async_trait::async_trait;
 use patchkit_core::{
@@ -49,6 +49,9 @@ pub struct SuiteRun {
     pub coverage: Option<Coverage>,
     /// What was started and run, in order.
     pub steps: Vec<StepRun>,
+    /// The TCP ports that the services listen on, but for those that the kernel gives by itself (32768 to 60999).
+    #[serde(default)]
+    pub listening: BTreeSet<u16>,
 }
 
 /// A service that was started, or a command that was run.
@@ -109,7 +112,13 @@ impl Work for Tests<'_> {
 impl SuiteRun {
     /// A run of which nothing is known yet.
     pub(super) fn of(image: &Image) -> Self {
-        Self { image: *image.digest(), tests: TestRun::default(), coverage: None, steps: Vec::new() }
+        Self {
+            image: *image.digest(),
+            tests: TestRun::default(),
+            coverage: None,
+            steps: Vec::new(),
+            listening: BTreeSet::new(),
+        }
     }
 
     /// Adds what a test's command left.

@@ -1,19 +1,22 @@
 //! A container in which services run while something else is done.
 
-use std::{pin::pin, time::Duration};
+use std::{collections::BTreeSet, ops::RangeInclusive, pin::pin, time::Duration};
 
 use async_trait::async_trait;
 use futures::future::{BoxFuture, Either, select};
-use patchkit_core::{Container, Context, ErrorKind, Image, Result, Runtime};
+use patchkit_core::{Container, Context, Error, ErrorKind, Image, Result, Runtime};
 
 use super::{
     Service, Suite, SuiteRun,
     run::{Ended, tail},
 };
-use crate::verify::behaviour::readiness;
+use crate::verify::{behaviour::readiness, hardening::Listening};
 
 /// How long a first service may take to end when it is asked to.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// The ports that Linux gives to who asks for none (`ip_local_port_range`).
+const EPHEMERAL: RangeInclusive<u16> = 32768..=60999;
 
 /// What is done beside the services.
 #[async_trait]
@@ -42,6 +45,7 @@ pub(super) async fn beside(
     };
     ready(first, &*container, run, cx).await?;
     others_beside(suite, others, &*container, run, work, cx).await?;
+    run.listening = listening(&*container, cx).await?;
     end(first, container, run, cx).await
 }
 
@@ -90,6 +94,21 @@ fn others_beside<'a>(
             }
         }
     })
+}
+
+/// The ports that are listened on in a container, but for those that the kernel gives by itself. Where the first service
+/// has ended there are none.
+async fn listening(container: &dyn Container, cx: &Context) -> Result<BTreeSet<u16>> {
+    let mut tables = Vec::new();
+    for table in ["/proc/1/net/tcp", "/proc/1/net/tcp6"] {
+        tables.push(match container.read(table, cx).await {
+            Err(error) if error.kind() == ErrorKind::Cancel => return Err(error),
+            read => read.ok().flatten().unwrap_or_default(),
+        });
+    }
+    let listening = Listening::parse(&tables[0], &tables[1]);
+    let listening = listening.map_err(|error| Error::unexpected(error.to_string()).because(error))?;
+    Ok(listening.ports().filter(|port| !EPHEMERAL.contains(port)).collect())
 }
 
 /// Ends the first service, and with it all others.

@@ -175,6 +175,7 @@ impl Trial {
     fn reason(&self, suite: &Suite, platform: &Platform, side_by_side: Vec<Reason>) -> Reason {
         let mut because = self.comparison.reasons();
         because.extend(self.sound());
+        because.extend(self.listening(suite));
         because.extend(self.exercise.as_ref().map(|exercise| exercise.reason(suite.require_exercise)));
         because.extend(side_by_side);
         if self.is_remembered {
@@ -186,6 +187,17 @@ impl Trial {
         let holds = because.iter().all(|reason| reason.holds);
         let word = if holds { "passes the tests that it passed before" } else { "does not pass as before" };
         Reason { holds, message: format!("{platform} {word}"), because }
+    }
+
+    /// Whether the services listen on no port that they did not listen on before.
+    fn listening(&self, suite: &Suite) -> Option<Reason> {
+        let [before, after] = [&self.before, &self.after].map(|runs| &runs[0].listening);
+        let new: Vec<_> = after.difference(before).filter(|port| !suite.ports.contains(port)).collect();
+        match (suite.services.is_empty(), new.is_empty()) {
+            (true, _) => None,
+            (false, true) => Some(Reason::yes("no port is newly listened on")),
+            (false, false) => Some(Reason::no(format!("ports are newly listened on: {new:?}"))),
+        }
     }
 
     /// A suite that does not work in the original shows nothing.
