@@ -7,6 +7,7 @@ mod support;
 
 use std::{
     fs,
+    io::Write,
     os::unix::fs::{PermissionsExt, symlink},
     path::Path,
     process::{Command, Output, Stdio},
@@ -218,6 +219,35 @@ fn exec_joins_and_kill_ends() {
         assert!(bundle.command("", &["kill", "x", "KILL"]).status().unwrap().success());
         assert_eq!(child.wait().unwrap().code(), Some(137));
         assert!(!state().status.success());
+    });
+}
+
+#[test]
+fn connect_carries_both_directions_to_their_ends() {
+    each(|bundle| {
+        // It answers once it has read everything, and then nobody listens.
+        let mut config = bundle.config("nc -l -p 8080 -e wc -c; sleep 60");
+        config["annotations"] = json!({ "org.patchkit.loopback": "up" });
+        let mut runner = bundle.start("", &config).spawn().unwrap();
+        let connect = || {
+            let mut command = bundle.command("", &["connect", "8080", "x"]);
+            let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            let mut child = pipes.spawn().unwrap();
+            // One that nobody listens to does not read.
+            let _ = child.stdin.take().unwrap().write_all(&[7; 300_000]);
+            child.wait_with_output().unwrap()
+        };
+        eventually("it is not connected", || {
+            let output = connect();
+            assert!(matches!(output.status.code(), Some(0 | 111)), "{}", text(&output));
+            output.status.success() && output.stdout == *b"\n300000\n"
+        });
+        let refused = connect();
+        assert_eq!((refused.status.code(), &*refused.stdout), (Some(111), &b""[..]), "{}", text(&refused));
+        assert!(bundle.command("", &["kill", "x", "KILL"]).status().unwrap().success());
+        runner.wait().unwrap();
+        assert_eq!(connect().status.code(), Some(111));
+        assert_eq!(bundle.command("", &["connect", "no", "x"]).output().unwrap().status.code(), Some(125));
     });
 }
 

@@ -143,9 +143,17 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_refused() {
-        for line in
-            ["", "run", "--root /r run x", "--root", "--root /r state ../x", "--root /r state x y", "--root /r play x"]
-        {
+        for line in [
+            "",
+            "run",
+            "--root /r run x",
+            "--root",
+            "--root /r state ../x",
+            "--root /r state x y",
+            "--root /r play x",
+            "--root /r connect x",
+            "--root /r connect 70000 x",
+        ] {
             assert!(parse(line).is_err(), "{line}");
         }
     }
