@@ -209,10 +209,10 @@ fn exec_joins_and_kill_ends() {
         let mut child = bundle.start("", &bundle.config("echo here > /tmp/f; exec sleep 1000")).spawn().unwrap();
         let state = || bundle.command("", &["state", "x"]).output().unwrap();
         eventually("it runs", || String::from_utf8_lossy(&state().stdout).contains("\"running\""));
-        let process =
-            bundle.config("cat /tmp/f; ls -d /proc/1; grep CapEff /proc/self/status; exit 5")["process"].to_string();
+        let script = "until grep -q here /tmp/f; do sleep 0.01; done 2> /dev/null; cat /tmp/f; ls -d /proc/1; \
+                      grep CapEff /proc/self/status; exit 5";
+        let process = bundle.config(script)["process"].to_string();
         fs::write(bundle.path("process.json"), process).unwrap();
-        sleep(Duration::from_millis(100));
         let output = bundle.command("", &["exec", "--process", &bundle.path("process.json"), "x"]).output().unwrap();
         assert_eq!(text(&output), "here\n/proc/1\nCapEff:\t0000000000000000\n");
         assert_eq!(output.status.code(), Some(5));
