@@ -7,6 +7,7 @@ mod support;
 
 use std::{
     fs,
+    io::Write,
     os::unix::fs::{PermissionsExt, symlink},
     path::Path,
     process::{Command, Output, Stdio},
@@ -208,16 +209,45 @@ fn exec_joins_and_kill_ends() {
         let mut child = bundle.start("", &bundle.config("echo here > /tmp/f; exec sleep 1000")).spawn().unwrap();
         let state = || bundle.command("", &["state", "x"]).output().unwrap();
         eventually("it runs", || String::from_utf8_lossy(&state().stdout).contains("\"running\""));
-        let process =
-            bundle.config("cat /tmp/f; ls -d /proc/1; grep CapEff /proc/self/status; exit 5")["process"].to_string();
+        let script = "until grep -q here /tmp/f; do sleep 0.01; done 2> /dev/null; cat /tmp/f; ls -d /proc/1; \
+                      grep CapEff /proc/self/status; exit 5";
+        let process = bundle.config(script)["process"].to_string();
         fs::write(bundle.path("process.json"), process).unwrap();
-        sleep(Duration::from_millis(100));
         let output = bundle.command("", &["exec", "--process", &bundle.path("process.json"), "x"]).output().unwrap();
         assert_eq!(text(&output), "here\n/proc/1\nCapEff:\t0000000000000000\n");
         assert_eq!(output.status.code(), Some(5));
         assert!(bundle.command("", &["kill", "x", "KILL"]).status().unwrap().success());
         assert_eq!(child.wait().unwrap().code(), Some(137));
         assert!(!state().status.success());
+    });
+}
+
+#[test]
+fn connect_carries_both_directions_to_their_ends() {
+    each(|bundle| {
+        // It answers once it has read everything, and then nobody listens.
+        let mut config = bundle.config("nc -l -p 8080 -e wc -c; sleep 60");
+        config["annotations"] = json!({ "org.patchkit.loopback": "up" });
+        let mut runner = bundle.start("", &config).spawn().unwrap();
+        let connect = || {
+            let mut command = bundle.command("", &["connect", "8080", "x"]);
+            let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            let mut child = pipes.spawn().unwrap();
+            // One that nobody listens to does not read.
+            let _ = child.stdin.take().unwrap().write_all(&[7; 300_000]);
+            child.wait_with_output().unwrap()
+        };
+        eventually("it is not connected", || {
+            let output = connect();
+            assert!(matches!(output.status.code(), Some(0 | 111)), "{}", text(&output));
+            output.status.success() && output.stdout == *b"\n300000\n"
+        });
+        let refused = connect();
+        assert_eq!((refused.status.code(), &*refused.stdout), (Some(111), &b""[..]), "{}", text(&refused));
+        assert!(bundle.command("", &["kill", "x", "KILL"]).status().unwrap().success());
+        runner.wait().unwrap();
+        assert_eq!(connect().status.code(), Some(111));
+        assert_eq!(bundle.command("", &["connect", "no", "x"]).output().unwrap().status.code(), Some(125));
     });
 }
 

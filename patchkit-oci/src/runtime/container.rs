@@ -14,9 +14,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use patchkit_core::{
-    Command, Connection, Container, Context, Error, Exit, Image, LimitKind, Network, Outcome, Output, Result,
-};
+use patchkit_core::{Command, Connection, Container, Context, Error, Exit, Image, LimitKind, Outcome, Output, Result};
 use rustix::process::Signal;
 use tokio::{process::Child, task::JoinHandle};
 
@@ -24,10 +22,11 @@ use super::{
     cgroup::MemoryGroup,
     exec::Exec,
     keeper::Keeper,
-    network::{self, Namespace},
+    network::{self, Namespace, Side},
     observe::Watch,
     process::{Process, Streams, exit_of, unwatched},
-    program::Program,
+    program::{Dialect, Program},
+    relay::Relay,
     root::{self, Root},
     view::View,
 };
@@ -39,6 +38,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// What a container is made of.
 pub(super) struct Parts {
     pub(super) program: Program,
+    pub(super) dialect: Dialect,
     pub(super) id: String,
     pub(super) image: Image,
     pub(super) command: Command,
@@ -51,6 +51,15 @@ pub(super) struct Parts {
     pub(super) streams: Streams,
     pub(super) first: First,
     pub(super) keeper: Keeper,
+}
+
+impl Parts {
+    /// The program, asked to connect to a port.
+    fn connector(&self, port: u16) -> tokio::process::Command {
+        let mut program = self.program.command();
+        program.arg("--root").arg(self.root.folder.join("state")).args(["connect", &port.to_string(), &self.id]);
+        program
+    }
 }
 
 /// A container; its parts are taken out of it when it ends.
@@ -202,7 +211,7 @@ impl OciContainer {
 
 /// Ends what still runs and removes what there is. What cannot be done here is left to the keeper.
 async fn end(parts: Parts) -> Result<()> {
-    let Parts { id, root, view, watch, process, mut first, mut keeper, .. } = parts;
+    let Parts { id, root, view, watch, process, mut first, keeper, .. } = parts;
     // Both hold on to the mount.
     drop((view, watch));
     if let Some(process) = process.filter(|process| !process.has_ended()) {
@@ -255,23 +264,19 @@ impl Container for OciContainer {
 
     async fn connect(&self, port: u16, cx: &Context) -> Result<Box<dyn Connection>> {
         let parts = self.parts();
-        let namespace = match (&parts.command.network, &parts.network) {
-            (Network::Host, _) => None,
-            (Network::Ports(ports), Some(namespace)) if ports.contains(&port) => Some(namespace.share()?),
-            (Network::Ports(ports), None) if ports.contains(&port) => {
-                return Err(Error::unsupported("only root can reach a container's network").on(format!("port {port}")));
+        let connecting = async {
+            match (Side::of(port, &parts.command.network)?, &parts.network, parts.dialect) {
+                (Side::Host, ..) => network::dial(None, port).await,
+                (Side::Container, Some(namespace), _) => network::dial(Some(namespace.share()?), port).await,
+                (Side::Container, None, Dialect::BuiltIn) => {
+                    Ok(Box::new(Relay::start(parts.connector(port)).await?) as Box<dyn Connection>)
+                }
+                (Side::Container, None, Dialect::Standard) => {
+                    Err(Error::unsupported("only root reaches a network that this program made"))
+                }
             }
-            _ => return Err(Error::denied("it is no port of the container's network").on(format!("port {port}"))),
         };
-        let connecting = blocking(move || {
-            let connected = match namespace {
-                Some(namespace) => namespace.connect(port),
-                None => network::connect(port),
-            };
-            connected.map_err(|error| Error::unavailable(error.to_string()).on(format!("port {port}")).because(error))
-        });
-        let stream = tokio::net::TcpStream::from_std(cx.guard(connecting).await?);
-        Ok(Box::new(stream.map_err(|error| Error::unexpected(error.to_string()).because(error))?))
+        cx.guard(connecting).await.map_err(|error| error.on(format!("port {port}")))
     }
 
     async fn read(&self, path: &str, cx: &Context) -> Result<Option<Bytes>> {

@@ -1,25 +1,16 @@
-//! A small process that outlives ours, to clean up after it.
-//!
-//! It is a shell, since one is wherever an OCI runtime program is, and nothing has to be installed for it. It reads from
-//! a pipe that only we hold. Once that is closed, for whatever reason, it ends the container and removes what is left.
+//! Whoever outlives this process ends its containers and removes what is left of them.
 
-use std::{
-    io::{self, Write},
-    path::Path,
-    process::Stdio,
-    time::Duration,
-};
+use std::{ffi::OsStr, path::Path, time::Duration};
 
 use patchkit_core::{Error, Result};
-use tokio::process::{Child, ChildStdin};
 
-use super::program::Program;
+use super::{program::Program, survivor::Survivor};
 
 /// How long it may take to clean up.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Arguments: the program, what comes before its arguments, the container's id, its folder. Input: a line with the number of the program's process, and
-/// a second one once that has ended and its number may belong to someone else.
+/// Arguments: the program, what comes before its arguments, the container's id, its folder. Input: a line with the
+/// number of the program's process, and a second one once that has ended and its number may belong to someone else.
 const SCRIPT: &str = r#"
 trap '' HUP INT QUIT TERM
 program=$1 word=$2 id=$3 folder=$4
@@ -47,39 +38,28 @@ done
 
 /// Watches over a container's folder. Dropping it ends the container and removes everything, a little later.
 #[derive(Debug)]
-pub(super) struct Keeper {
-    child: Child,
-    pipe: Option<ChildStdin>,
-}
+pub(super) struct Keeper(Survivor);
 
 impl Keeper {
     /// Starts to watch.
     pub(super) fn start(program: &Program, id: &str, folder: &Path) -> Result<Self> {
         let (path, word) = program.words();
-        let mut command = tokio::process::Command::new("/bin/sh");
-        command.args(["-c", SCRIPT, "patchkit-keeper"]).arg(path).arg(word).arg(id).arg(folder);
-        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0).current_dir("/");
-        let mut child = command
-            .spawn()
-            .map_err(|error| Error::unsupported(format!("cannot start /bin/sh to clean up: {error}")).because(error))?;
-        let pipe = child.stdin.take();
-        Ok(Self { child, pipe })
+        Survivor::start(SCRIPT, &[path.as_os_str(), OsStr::new(word), OsStr::new(id), folder.as_os_str()]).map(Self)
     }
 
     /// Tells it which process is the container's runtime program.
-    pub(super) fn watch(&mut self, process: u32) -> Result<()> {
-        self.tell(&process.to_string())
+    pub(super) fn watch(&self, process: u32) -> Result<()> {
+        self.0.tell(&process.to_string())
     }
 
     /// Tells it that this process has ended.
-    pub(super) fn ended(&mut self) -> Result<()> {
-        self.tell("ended")
+    pub(super) fn ended(&self) -> Result<()> {
+        self.0.tell("ended")
     }
 
     /// Ends the container, if it is not yet, and waits until nothing is left of it.
-    pub(super) async fn end(mut self) -> Result<()> {
-        drop(self.pipe.take());
-        let ended = tokio::time::timeout(PATIENCE, self.child.wait()).await;
+    pub(super) async fn end(self) -> Result<()> {
+        let ended = tokio::time::timeout(PATIENCE, self.0.end()).await;
         let failed = |why: String| Error::unexpected(format!("the container could not be removed: {why}"));
         match ended {
             Ok(Ok(status)) if status.success() => Ok(()),
@@ -88,19 +68,4 @@ impl Keeper {
             Err(_) => Err(failed("it takes too long".into())),
         }
     }
-
-    /// A line fits into the pipe, always: nothing blocks.
-    fn tell(&mut self, line: &str) -> Result<()> {
-        let told = match &self.pipe {
-            Some(pipe) => write_line(pipe, line),
-            None => Ok(()),
-        };
-        told.map_err(|error| Error::unexpected("the process that cleans up has ended").because(error))
-    }
-}
-
-fn write_line(pipe: &ChildStdin, line: &str) -> io::Result<()> {
-    use std::os::fd::AsFd;
-    let mut file = std::fs::File::from(pipe.as_fd().try_clone_to_owned()?);
-    file.write_all(format!("{line}\n").as_bytes())
 }

@@ -15,14 +15,16 @@ mod doctor;
 mod engine;
 mod exec;
 mod keeper;
+mod loopback;
 mod network;
 mod observe;
 mod oci;
-mod probe;
 mod process;
 mod program;
+mod relay;
 mod root;
 mod store;
+mod survivor;
 mod view;
 
 pub use bundle::{User, resolve_user};

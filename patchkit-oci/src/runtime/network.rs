@@ -1,6 +1,7 @@
 //! A network of a container's own: a loopback, or not even that.
 
 use std::{
+    fs::File,
     io,
     net::{Ipv4Addr, SocketAddr, TcpStream},
     os::fd::{AsFd, OwnedFd},
@@ -8,11 +9,11 @@ use std::{
     time::Duration,
 };
 
-use patchkit_core::{Error, Result};
-use rustix::{
-    net::{AddressFamily, SendFlags, SocketFlags, SocketType, netlink},
-    thread::{LinkNameSpaceType, UnshareFlags},
-};
+use patchkit_core::{Connection, Error, Network, Result};
+use rustix::thread::{LinkNameSpaceType, UnshareFlags};
+
+use super::loopback;
+use crate::file::blocking;
 
 /// How long a loopback may take to connect.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -35,9 +36,19 @@ impl Namespace {
             #[allow(deprecated, reason = "what is unsafe is to unshare file descriptors, which this does not")]
             rustix::thread::unshare(UnshareFlags::NEWNET)?;
             if loopback == Loopback::Up {
-                raise_loopback()?;
+                loopback::bring_up()?;
             }
-            Ok(Self(std::fs::File::open("/proc/thread-self/ns/net")?.into()))
+            Ok(Self(File::open("/proc/thread-self/ns/net")?.into()))
+        })
+    }
+
+    /// That of a process.
+    #[cfg(feature = "engine")]
+    pub(super) fn of(pid: u32) -> Result<Self> {
+        let opened = File::open(format!("/proc/{pid}/ns/net"));
+        opened.map(|file| Self(file.into())).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => Error::unavailable("the container has ended"),
+            _ => Error::denied(format!("its network cannot be opened: {error}")).because(error),
         })
     }
 
@@ -54,53 +65,55 @@ impl Namespace {
     }
 
     /// Connects to a port of its loopback. Blocks.
-    pub(super) fn connect(self, port: u16) -> io::Result<TcpStream> {
+    fn connect(self, port: u16) -> Result<TcpStream> {
         let Self(namespace) = self;
-        apart(move || {
+        let entered = apart(move || {
             rustix::thread::move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
-            connect(port)
-        })
+            Ok(connect(port))
+        });
+        entered.map_err(|error| Error::denied(format!("its network cannot be entered: {error}")).because(error))?
     }
 }
 
+/// On whose loopback a port is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    Container,
+    Host,
+}
+
+impl Side {
+    /// Where it is in a network; [`Denied`](patchkit_core::ErrorKind::Denied) where that does not have it.
+    pub(super) fn of(port: u16, network: &Network) -> Result<Self> {
+        match network {
+            Network::Host => Ok(Self::Host),
+            Network::Ports(ports) if ports.contains(&port) => Ok(Self::Container),
+            _ => Err(Error::denied("it is no port of the container's network")),
+        }
+    }
+}
+
+/// Connects to a port of the loopback of a network, ours where none is given.
+pub(super) async fn dial(namespace: Option<Namespace>, port: u16) -> Result<Box<dyn Connection>> {
+    let connected = blocking(move || namespace.map_or_else(|| connect(port), |namespace| namespace.connect(port)));
+    let stream = tokio::net::TcpStream::from_std(connected.await?).map_err(refused)?;
+    Ok(Box::new(stream))
+}
+
 /// Connects to a port of the loopback of the network we are in. Blocks.
-pub(super) fn connect(port: u16) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect_timeout(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)), PATIENCE)?;
-    stream.set_nonblocking(true)?;
+fn connect(port: u16) -> Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)), PATIENCE);
+    let stream = stream.map_err(refused)?;
+    stream.set_nonblocking(true).map_err(refused)?;
     Ok(stream)
+}
+
+fn refused(error: io::Error) -> Error {
+    Error::unavailable(format!("nobody listens: {error}")).because(error)
 }
 
 /// Does something in a thread that ends after it, since it changes what the thread belongs to.
 fn apart<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
     let thread = std::thread::Builder::new().name("network".into()).spawn(work)?;
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-}
-
-/// Asks the kernel to switch the loopback of our thread's network on (rtnetlink(7), `RTM_NEWLINK`).
-fn raise_loopback() -> io::Result<()> {
-    const NEW_LINK: u16 = 16;
-    const REQUEST_WITH_ANSWER: u16 = 1 | 4;
-    const UP: u32 = 1;
-    let mut message = Vec::with_capacity(32);
-    message.extend(32_u32.to_ne_bytes());
-    message.extend(NEW_LINK.to_ne_bytes());
-    message.extend(REQUEST_WITH_ANSWER.to_ne_bytes());
-    message.extend([0; 8]);
-    // Any family and type; the first interface, which is the loopback; UP, and only that is changed.
-    message.extend([0; 4]);
-    message.extend(1_u32.to_ne_bytes());
-    message.extend(UP.to_ne_bytes());
-    message.extend(UP.to_ne_bytes());
-    let (family, protocol) = (AddressFamily::NETLINK, None);
-    let socket = rustix::net::socket_with(family, SocketType::RAW, SocketFlags::CLOEXEC, protocol)?;
-    rustix::net::sendto(&socket, &message, SendFlags::empty(), &netlink::SocketAddrNetlink::new(0, 0))?;
-    let mut answer = [0_u8; 256];
-    let (read, _) = rustix::net::recv(&socket, &mut answer[..], rustix::net::RecvFlags::empty())?;
-    // After the header of 16 bytes comes the negated error, 0 for none.
-    let error = answer[..read].get(16..20).and_then(|bytes| bytes.try_into().ok()).map(i32::from_ne_bytes);
-    match error {
-        Some(0) => Ok(()),
-        Some(error) => Err(io::Error::from_raw_os_error(-error)),
-        None => Err(io::ErrorKind::UnexpectedEof.into()),
-    }
 }

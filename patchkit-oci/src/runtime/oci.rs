@@ -18,10 +18,9 @@ use super::{
     keeper::Keeper,
     network::{Loopback, Namespace},
     observe::Watch,
-    probe,
     process::{Process, Running},
-    program::Program,
-    root::{Mounting, ProgramMounts, Root},
+    program::{Dialect, Program},
+    root::{Mounting, Root},
     store::{LayerStore, Unpacked},
     view::View,
 };
@@ -31,7 +30,7 @@ use crate::file::{blocking, on};
 ///
 /// As root, it mounts an overlay for each container, makes its network, and keeps limits by control groups. As another
 /// user each container gets a copy of the image's files, and limits of memory and processes are those of
-/// `setrlimit(2)`; ports cannot be connected to, and supplementary groups of the image's users are left out.
+/// `setrlimit(2)`; only the built-in program connects to ports, and supplementary groups of the image's users are left out.
 ///
 /// A command that ends with status 129 to 192 is told as ended by a signal, as shells do, since these programs pass on
 /// a number only.
@@ -51,7 +50,7 @@ use crate::file::{blocking, on};
 pub struct OciRuntime {
     program: Program,
     store: LayerStore,
-    mounts: ProgramMounts,
+    dialect: Dialect,
 }
 
 /// What of a container is on the host before it runs.
@@ -65,7 +64,7 @@ struct Prepared {
 impl OciRuntime {
     /// Runs commands in a program, given by its path or its name, with images unpacked in a store.
     pub fn new(program: impl Into<PathBuf>, store: LayerStore) -> Self {
-        Self { program: Program::named(program.into()), store, mounts: ProgramMounts::No }
+        Self { program: Program::named(program.into()), store, dialect: Dialect::Standard }
     }
 
     /// Runs commands in the runtime that is built in, with nothing installed and no need to be root. The program that
@@ -74,15 +73,16 @@ impl OciRuntime {
     /// # Errors
     /// [`Unsupported`](patchkit_core::ErrorKind::Unsupported) where that program's file is not known.
     pub fn built_in(store: LayerStore) -> Result<Self> {
-        Ok(Self { program: Program::own()?, store, mounts: ProgramMounts::Yes })
+        Ok(Self { program: Program::own()?, store, dialect: Dialect::BuiltIn })
     }
 
-    /// The same, for a program that mounts overlays itself where we may not: it reads the annotation
-    /// `org.patchkit.overlay`, JSON with `lower` (a list, the topmost first), `upper` and `work`, and mounts that at the
-    /// root's path.
+    /// The same, for a program that understands what the built-in one does beside runc's command line: the annotation
+    /// `org.patchkit.overlay`, JSON with `lower` (a list, the topmost first), `upper` and `work`, is mounted at the root's
+    /// path where we may not mount ourselves, and `connect PORT ID` reaches a port of a container whose network is not
+    /// ours.
     #[must_use]
     pub fn with_overlays_by_program(self) -> Self {
-        Self { mounts: ProgramMounts::Yes, ..self }
+        Self { dialect: Dialect::BuiltIn, ..self }
     }
 
     /// The program.
@@ -91,18 +91,8 @@ impl OciRuntime {
         self.program.path()
     }
 
-    /// Finds out whether it works here, by running a program of a few instructions in an image of its own.
-    ///
-    /// # Errors
-    /// Why it does not: [`Unsupported`](patchkit_core::ErrorKind::Unsupported) where the program is not installed or the
-    /// machine is of a kind that we have no such program for; what the program says where it refuses.
-    pub async fn probe(&self, cx: &Context) -> Result<()> {
-        let probed = probe::run(self, cx).await;
-        probed.map_err(|error| error.during("probe the runtime").on(self.program.path().display()))
-    }
-
     fn mounting(&self) -> Mounting {
-        Mounting::of(self.store.way(), self.mounts)
+        Mounting::of(self.store.way(), self.dialect)
     }
 
     async fn launch(&self, image: &Image, command: &Command, cx: &Context) -> Result<OciContainer> {
@@ -110,7 +100,7 @@ impl OciRuntime {
         let folder = tempfile::Builder::new().prefix("patchkit-").rand_bytes(10).tempdir_in(self.store.containers());
         let folder = folder.map_err(on(self.store.folder()))?;
         let id = folder.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let mut keeper = Keeper::start(&self.program, &id, folder.path())?;
+        let keeper = Keeper::start(&self.program, &id, folder.path())?;
         // From here on it is the keeper who removes it.
         let folder = folder.keep();
         let prepared = self.prepare(image, command, unpacked, &folder, &id).await?;
@@ -136,6 +126,7 @@ impl OciRuntime {
         let first = First::watch(running.child, process.clone(), memory, command.limits.time, began);
         Ok(OciContainer::new(Parts {
             program: self.program.clone(),
+            dialect: self.dialect,
             id,
             image: image.clone(),
             command: command.clone(),

@@ -169,6 +169,15 @@ async fn collect(mut pipe: pipe::Receiver, kept: Arc<Mutex<Vec<u8>>>, most: usiz
     }
 }
 
+/// When a process started, in clock ticks since boot; `None` where it has ended. That is field 22 of `/proc/PID/stat`,
+/// counted after the name, which may hold anything.
+pub(super) fn born(pid: u32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut fields = stat.get(stat.rfind(')')? + 1..)?.split_whitespace();
+    let state = fields.next()?;
+    (!matches!(state, "Z" | "X")).then(|| fields.nth(18)?.parse().ok())?
+}
+
 /// A process of a container, however its number is used later.
 #[derive(Debug)]
 pub(super) struct Process(OwnedFd);

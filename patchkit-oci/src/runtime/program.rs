@@ -15,6 +15,15 @@ pub(super) struct Program {
     word: Option<&'static str>,
 }
 
+/// What a program understands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dialect {
+    /// What the built-in one does: the annotation `org.patchkit.overlay` and the command `connect` beside the rest.
+    BuiltIn,
+    /// The command line of runc's.
+    Standard,
+}
+
 impl Program {
     pub(super) fn named(path: PathBuf) -> Self {
         Self { path, word: None }

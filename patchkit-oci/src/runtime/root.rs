@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::{
     bundle::{WRITABLE, shown},
+    program::Dialect,
     store::{Copying, Overlay, Unpacked, Way, copy, unmount},
     view::View,
 };
@@ -37,20 +38,13 @@ pub(super) enum Mounting {
 
 impl Mounting {
     /// How it is done where the store keeps layers in that way.
-    pub(super) fn of(way: Way, program_mounts: ProgramMounts) -> Self {
-        match (way, program_mounts) {
+    pub(super) fn of(way: Way, dialect: Dialect) -> Self {
+        match (way, dialect) {
             (Way::Overlay, _) => Self::Ours,
-            (Way::Flat, ProgramMounts::Yes) => Self::Program,
-            (Way::Flat, ProgramMounts::No) => Self::Copied,
+            (Way::Flat, Dialect::BuiltIn) => Self::Program,
+            (Way::Flat, Dialect::Standard) => Self::Copied,
         }
     }
-}
-
-/// Whether a program reads the annotation `org.patchkit.overlay`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ProgramMounts {
-    No,
-    Yes,
 }
 
 impl Root {

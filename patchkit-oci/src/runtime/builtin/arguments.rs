@@ -9,6 +9,7 @@ use super::{Fault, WORD, state};
 /// What is asked for.
 #[derive(Debug)]
 pub(super) enum Invocation {
+    Connect { root: PathBuf, id: String, port: u16 },
     Delete { root: PathBuf, id: String, force: Force },
     Enter,
     Exec { root: PathBuf, id: String, process: PathBuf, pid_file: Option<PathBuf> },
@@ -75,10 +76,12 @@ impl Words {
     }
 
     fn outer(self, verb: &str, plain: &mut impl Iterator<Item = String>) -> Result<Invocation, Fault> {
+        let port = if verb == "connect" { port(&plain.next().unwrap_or_default())? } else { 0 };
         let id = state::id(plain.next().ok_or_else(|| usage("an id is missing"))?)?;
         let root = self.root.ok_or_else(|| usage("--root is missing"))?;
         let pid_file = self.pid_file;
         Ok(match verb {
+            "connect" => Invocation::Connect { root, id, port },
             "delete" => Invocation::Delete { root, id, force: if self.force { Force::Kill } else { Force::Refuse } },
             "exec" => {
                 let process = self.process.ok_or_else(|| usage("--process is missing"))?;
@@ -93,6 +96,10 @@ impl Words {
             _ => return Err(usage(&format!("unknown command {verb:?}"))),
         })
     }
+}
+
+fn port(text: &str) -> Result<u16, Fault> {
+    text.parse().map_err(|_| usage(&format!("{text:?} is no port")))
 }
 
 /// A signal by number or name, with or without `SIG`.
@@ -136,9 +143,17 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_refused() {
-        for line in
-            ["", "run", "--root /r run x", "--root", "--root /r state ../x", "--root /r state x y", "--root /r play x"]
-        {
+        for line in [
+            "",
+            "run",
+            "--root /r run x",
+            "--root",
+            "--root /r state ../x",
+            "--root /r state x y",
+            "--root /r play x",
+            "--root /r connect x",
+            "--root /r connect 70000 x",
+        ] {
             assert!(parse(line).is_err(), "{line}");
         }
     }

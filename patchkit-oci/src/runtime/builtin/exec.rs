@@ -65,6 +65,6 @@ pub(super) fn join() -> Result<u8, Fault> {
     received.message.become_it(&stdin, &channel)
 }
 
-fn flags<'a>(kinds: impl Iterator<Item = &'a NamespaceKind>) -> CloneFlags {
+pub(super) fn flags<'a>(kinds: impl Iterator<Item = &'a NamespaceKind>) -> CloneFlags {
     kinds.fold(CloneFlags::empty(), |flags, kind| flags | kind.flag())
 }

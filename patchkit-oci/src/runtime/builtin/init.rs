@@ -22,12 +22,13 @@ use super::{
     Fault, capability,
     channel::Channel,
     fault::Blame,
-    loopback, namespace, rootfs,
+    namespace, rootfs,
     run::{Hello, stage},
     seccomp::Filter,
     shield,
     spec::{Config, NamespaceKind},
 };
+use crate::runtime::loopback;
 
 /// What to make.
 #[derive(Debug, Deserialize, Serialize)]
@@ -89,7 +90,7 @@ impl Setup {
         }
         let is_new = config.namespace(NamespaceKind::Network).is_some_and(|namespace| namespace.path.is_none());
         if is_new && config.wants_loopback() {
-            loopback::bring_up()?;
+            loopback::bring_up().blame("loopback")?;
         }
         for (key, value) in &config.linux.sysctl {
             self.set_sysctl(key, value)?;

@@ -21,6 +21,9 @@
 //!   process's, 128 + n for a signal, 127 where the program is not found, 126 where it cannot be executed, 125 where the
 //!   container could not be made (one line on standard error says why).
 //! - `exec --process FILE [--pid-file FILE] ID`: runs another process in it, with the same statuses.
+//! - `connect PORT ID`: copies bytes between its standard streams and a TCP port on the container's loopback, each
+//!   direction until its end. A line feed on standard output comes first, once it is connected; 111 is the exit status
+//!   where nobody listens or the container has ended.
 //! - `kill ID SIGNAL`, `state ID`, `delete [--force] ID`.
 //!
 //! # Processes
@@ -37,13 +40,13 @@ mod arguments;
 mod capability;
 mod cgroup;
 mod channel;
+mod connect;
 mod enter;
 mod exec;
 mod fault;
 mod init;
 mod keeper;
 mod limits;
-mod loopback;
 mod mapping;
 mod namespace;
 mod rootfs;
@@ -57,6 +60,7 @@ mod watch;
 use std::{ffi::OsString, process::ExitCode};
 
 use arguments::Invocation;
+pub(super) use connect::{CONNECTED, REFUSED};
 use fault::Fault;
 
 /// The first argument by which a program is asked to be the runtime.
@@ -77,6 +81,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn perform(invocation: Invocation) -> Result<u8, Fault> {
     match invocation {
+        Invocation::Connect { root, id, port } => connect::connect(&root, &id, port),
         Invocation::Delete { root, id, force } => state::delete(&root, &id, force),
         Invocation::Enter => enter::enter(),
         Invocation::Exec { root, id, process, pid_file } => exec::exec(&root, &id, &process, pid_file.as_deref()),

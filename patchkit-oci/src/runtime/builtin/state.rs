@@ -17,6 +17,7 @@ use super::{
     fault::Blame,
     spec::{NamespaceKind, Rlimit},
 };
+use crate::runtime::process::born;
 
 const STATE: &str = "state.json";
 
@@ -53,7 +54,10 @@ pub(super) struct Claim {
 
 impl Being {
     pub(super) fn of(pid: i32) -> Result<Self, Fault> {
-        let start = start_of(pid).ok_or_else(|| Fault::new(format!("process {pid}"), "it has ended"))?;
+        let start = u32::try_from(pid)
+            .ok()
+            .and_then(born)
+            .ok_or_else(|| Fault::new(format!("process {pid}"), "it has ended"))?;
         Ok(Self { pid, start })
     }
 
@@ -62,7 +66,7 @@ impl Being {
     }
 
     fn is_alive(self) -> bool {
-        start_of(self.pid) == Some(self.start)
+        self.pid.try_into().ok().and_then(born) == Some(self.start)
     }
 
     /// A handle that no other process can slip under.
@@ -75,15 +79,6 @@ impl Being {
         let handle = self.handle().ok_or(io::Error::from(rustix::io::Errno::SRCH))?;
         Ok(pidfd_send_signal(handle, signal)?)
     }
-}
-
-/// The start of a process that has not ended: field 22 of `/proc/PID/stat`, counted after the name, which may hold
-/// anything.
-fn start_of(pid: i32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let mut fields = stat.get(stat.rfind(')')? + 1..)?.split_whitespace();
-    let state = fields.next()?;
-    (!matches!(state, "Z" | "X")).then(|| fields.nth(18)?.parse().ok())?
 }
 
 impl Record {

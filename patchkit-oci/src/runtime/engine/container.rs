@@ -33,11 +33,14 @@ use super::{
     archive,
     attached::Attached,
     error::of_engine,
-    exec, network,
+    exec,
     owner::Owned,
     plain::{Inspected, inspect},
 };
-use crate::runtime::Watch;
+use crate::runtime::{
+    Watch,
+    network::{self, Namespace, Side},
+};
 
 /// How long streams may stay open after the container has ended.
 const LINGER: Duration = Duration::from_secs(5);
@@ -213,6 +216,10 @@ impl Drop for Timer {
     }
 }
 
+fn has_ended() -> Error {
+    Error::unavailable("the container has ended")
+}
+
 #[async_trait]
 impl Container for EngineContainer {
     async fn exec(&self, command: &Command, cx: &Context) -> Result<Outcome> {
@@ -231,13 +238,20 @@ impl Container for EngineContainer {
     }
 
     async fn connect(&self, port: u16, cx: &Context) -> Result<Box<dyn Connection>> {
-        cx.guard(network::connect(&self.command.network, self.pid, port)).await.map_err(|error| error.by("engine"))
+        let connecting = async {
+            let namespace = match Side::of(port, &self.command.network)? {
+                Side::Container => Some(Namespace::of(self.pid.ok_or_else(has_ended)?)?),
+                Side::Host => None,
+            };
+            network::dial(namespace, port).await
+        };
+        cx.guard(connecting).await.map_err(|error| error.on(format!("port {port}")).by("engine"))
     }
 
     async fn read(&self, path: &str, cx: &Context) -> Result<Option<Bytes>> {
         if archive::is_process_file(path) {
             return match self.pid {
-                None => Err(Error::unavailable("the container has ended").on(path)),
+                None => Err(has_ended().on(path)),
                 Some(pid) => archive::read_process_file(pid, path, None),
             };
         }

@@ -16,7 +16,6 @@ mod create;
 mod error;
 mod exec;
 mod image;
-mod network;
 mod owner;
 mod plain;
 

@@ -2,10 +2,8 @@
 
 use std::{
     collections::HashMap,
-    fs,
-    io::{self, Write},
+    fs, io,
     path::{Path, PathBuf},
-    process::{Child, ChildStdin, Command, Stdio},
 };
 
 use bollard::{
@@ -19,6 +17,7 @@ use super::{
     error::{is_absent, of_engine},
     plain,
 };
+use crate::runtime::{process::born, survivor::Survivor};
 
 /// The label that says who made a container: pid, start time and boot.
 const OWNER: &str = "dev.patchkit.owner";
@@ -89,41 +88,27 @@ impl Drop for Owned {
     }
 }
 
-/// A shell in a session of its own that reads a pipe which nobody writes to: it ends with this process, and then the
-/// shell ends the container's first process, and that the container.
+/// Ends a container's first process, and by that the container, when this process ends. Dropping it lets it be.
 #[derive(Debug)]
-struct Keeper {
-    shell: Child,
-    pipe: Option<ChildStdin>,
-}
+struct Keeper(Survivor);
 
-/// Another process that has the number by then has another start time, and is left alone.
-const KEEP: &str = "trap '' HUP INT TERM; read -r word; [ \"$word\" = done ] && exit; read -r stat < /proc/$PID/stat; \
-    set -- ${stat##*) }; shift 19; [ \"$1\" = \"$BORN\" ] && kill -KILL $PID";
+/// Arguments: the process's number and start time. Another process that has the number by then has another start time,
+/// and is left alone.
+const KEEP: &str = "trap '' HUP INT TERM; pid=$1 born=$2; read -r word; [ \"$word\" = done ] && exit; \
+    read -r stat < /proc/$pid/stat; set -- ${stat##*) }; shift 19; [ \"$1\" = \"$born\" ] && kill -KILL $pid";
 
 impl Keeper {
-    fn start(pid: u32) -> io::Result<Self> {
-        let mut shell = Command::new("/bin/sh");
-        shell
-            .args(["-c", KEEP, "patchkit-keeper"])
-            .env_clear()
-            .env("PID", pid.to_string())
-            .env("BORN", born(pid)?.to_string())
-            .current_dir("/");
-        std::os::unix::process::CommandExt::process_group(&mut shell, 0);
-        let mut shell = shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-        let pipe = shell.stdin.take();
-        Ok(Self { shell, pipe })
+    fn start(pid: u32) -> Result<Self> {
+        let born = born(pid).ok_or_else(|| Error::unavailable("the container has ended"))?;
+        let arguments = [pid.to_string(), born.to_string()];
+        Survivor::start(KEEP, &[arguments[0].as_ref(), arguments[1].as_ref()]).map(Self)
     }
 }
 
 impl Drop for Keeper {
     fn drop(&mut self) {
-        if let Some(mut pipe) = self.pipe.take() {
-            // One that is gone needs no word.
-            let _ = pipe.write_all(b"done\n");
-        }
-        let _ = self.shell.wait();
+        // One that is gone needs no word.
+        let _ = self.0.tell("done");
     }
 }
 
@@ -131,14 +116,8 @@ impl Drop for Keeper {
 fn me() -> Result<String> {
     let pid = std::process::id();
     let unknown = |error: io::Error| Error::unexpected(format!("cannot read /proc: {error}")).because(error);
-    Ok(format!("{pid} {} {}", born(pid).map_err(unknown)?, boot().map_err(unknown)?))
-}
-
-/// When a process started, in ticks since boot (`proc_pid_stat(5)`, field 22).
-pub(super) fn born(pid: u32) -> io::Result<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let fields = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(19)?.parse().ok());
-    fields.ok_or_else(|| io::Error::other("no start time"))
+    let born = born(pid).ok_or_else(|| Error::unexpected("cannot read /proc/self/stat"))?;
+    Ok(format!("{pid} {born} {}", boot().map_err(unknown)?))
 }
 
 fn boot() -> io::Result<String> {
@@ -150,7 +129,7 @@ fn lives(owner: &str) -> bool {
     let mut parts = owner.split(' ');
     let pid = parts.next().and_then(|pid| pid.parse().ok());
     let (started, booted) = (parts.next(), parts.next());
-    let is = |pid| born(pid).is_ok_and(|born| started == Some(born.to_string().as_str()));
+    let is = |pid| born(pid).is_some_and(|born| started == Some(born.to_string().as_str()));
     pid.is_some_and(is) && boot().is_ok_and(|boot| booted == Some(boot.as_str()))
 }
 
@@ -182,14 +161,14 @@ mod tests {
         assert!(!lives("not a process"));
     }
 
-    #[test]
-    fn what_is_kept_dies_with_the_pipe_but_not_with_a_word() {
-        let mut sleep = Command::new("sleep").arg("60").spawn().unwrap();
-        drop(Keeper::start(sleep.id()).unwrap());
-        std::thread::sleep(std::time::Duration::from_millis(100));
+    #[tokio::test]
+    async fn what_is_kept_dies_with_the_pipe_but_not_with_a_word() {
+        let mut sleep = tokio::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let pid = sleep.id().unwrap();
+        drop(Keeper::start(pid).unwrap());
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         assert!(sleep.try_wait().unwrap().is_none());
-        let mut keeper = Keeper::start(sleep.id()).unwrap();
-        drop(keeper.pipe.take());
-        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&sleep.wait().unwrap()), Some(9));
+        Survivor::start(KEEP, &[pid.to_string().as_ref(), born(pid).unwrap().to_string().as_ref()]).map(drop).unwrap();
+        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&sleep.wait().await.unwrap()), Some(9));
     }
 }

@@ -1,12 +1,11 @@
 //! The loopback interface of a new network namespace (rtnetlink, RFC 3549 and `rtnetlink(7)`).
 
+use std::io;
+
 use rustix::net::{
     AddressFamily, Protocol, RecvFlags, SendFlags, SocketType, netlink::SocketAddrNetlink, recv, sendto, socket,
 };
 
-use super::{Fault, fault::Blame};
-
-const WHAT: &str = "loopback";
 /// `NETLINK_ROUTE` is protocol 0.
 const ROUTE: Option<Protocol> = None;
 const RTM_NEWLINK: u16 = 16;
@@ -20,17 +19,17 @@ const INDEX: u32 = 1;
 const HEADER: usize = 16;
 const LENGTH: u32 = 32;
 
-/// Brings it up.
-pub(super) fn bring_up() -> Result<(), Fault> {
-    let socket = socket(AddressFamily::NETLINK, SocketType::RAW, ROUTE).blame(WHAT)?;
-    sendto(&socket, &request(), SendFlags::empty(), &SocketAddrNetlink::new(0, 0)).blame(WHAT)?;
+/// Brings up that of our thread's network.
+pub(super) fn bring_up() -> io::Result<()> {
+    let socket = socket(AddressFamily::NETLINK, SocketType::RAW, ROUTE)?;
+    sendto(&socket, &request(), SendFlags::empty(), &SocketAddrNetlink::new(0, 0))?;
     let mut answer = [0; 256];
-    let (length, _) = recv(&socket, &mut answer, RecvFlags::empty()).blame(WHAT)?;
+    let (length, _) = recv(&socket, &mut answer, RecvFlags::empty())?;
     let code = answer[..length].get(HEADER..HEADER + 4).and_then(|code| code.try_into().ok()).map(i32::from_ne_bytes);
     match code {
         Some(0) => Ok(()),
-        Some(code) => Err(Fault::new(WHAT, std::io::Error::from_raw_os_error(-code))),
-        None => Err(Fault::new(WHAT, "the kernel's answer is too short")),
+        Some(code) => Err(io::Error::from_raw_os_error(-code)),
+        None => Err(io::ErrorKind::UnexpectedEof.into()),
     }
 }
 
