@@ -1,8 +1,6 @@
 //! The JSON documents of an image, each kept byte for byte; nothing is both a manifest and an index.
-#![no_main]
 
 use bytes::Bytes;
-use libfuzzer_sys::fuzz_target;
 use patchkit_core::{Config, Digest, Index, Manifest, ManifestBytes, MediaType};
 
 fuzz_target!(|data: &[u8]| {

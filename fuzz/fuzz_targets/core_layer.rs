@@ -1,7 +1,5 @@
 //! Compressed layers: no more comes out than the limits allow.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use patchkit_core::{
     MediaType,
     image::{ReadLimits, decompress, list_layer},

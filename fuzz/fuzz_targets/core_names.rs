@@ -1,12 +1,10 @@
 //! What people and registries call things: what a name prints reads as the same name.
-#![no_main]
 
 use std::{
     fmt::{Debug, Display},
     str::FromStr,
 };
 
-use libfuzzer_sys::fuzz_target;
 use patchkit_core::{AdvisoryId, Digest, Platform, Purl, Reference, Repository, Severity, image::FilePath};
 
 fuzz_target!(|text: &str| {

@@ -1,7 +1,5 @@
 //! The archive inside a layer: however it is reached, it lists the same, and no path leads out of it.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use patchkit_core::{
     MediaType,
     image::{ReadLimits, list_layer, read_tar},

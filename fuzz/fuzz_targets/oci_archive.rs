@@ -1,7 +1,5 @@
 //! Archives of images: there are no more members than headers.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use patchkit_oci::{index_archive, parse_docker_manifest};
 
 fuzz_target!(|data: &[u8]| {

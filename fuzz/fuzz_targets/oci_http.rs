@@ -1,7 +1,5 @@
 //! What registries and their clients say over HTTP: a part that is asked for lies inside the blob.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use patchkit_oci::{
     distribution::foreign,
     serve::{Asked, parse_content_range, parse_range},

@@ -1,7 +1,5 @@
 //! The two small files of an image layout.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use patchkit_oci::{IndexFile, parse_marker};
 
 fuzz_target!(|data: &[u8]| {

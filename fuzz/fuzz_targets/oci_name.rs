@@ -1,7 +1,5 @@
 //! Where an image is: what a name prints reads as the same name.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use patchkit_oci::ImageName;
 
 fuzz_target!(|text: &str| {

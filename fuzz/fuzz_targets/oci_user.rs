@@ -1,7 +1,5 @@
 //! Users of images: whoever is found has a home that is a path, and groups in order.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use patchkit_oci::runtime::resolve_user;
 
 fuzz_target!(|data: (&str, &[u8], &[u8])| {

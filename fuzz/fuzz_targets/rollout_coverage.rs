@@ -1,7 +1,5 @@
 //! Coverage reports in all formats: totals are of what is there, and nothing is lost from a report to itself.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use patchkit_rollout::verify::coverage::{Coverage, CoverageFormat};
 
 fuzz_target!(|data: &[u8]| {

@@ -1,7 +1,5 @@
 //! What a dynamic linker reads: ELF files and the linker's cache.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use patchkit_rollout::verify::loading::{Elf, LinkerCache};
 
 fuzz_target!(|data: &[u8]| {

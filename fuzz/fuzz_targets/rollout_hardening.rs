@@ -1,7 +1,5 @@
 //! What the checks of images read: capabilities, tables of sockets, secrets, first lines of scripts, accounts, lists.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use patchkit_rollout::verify::{
     fuzzing,
     hardening::{Capability, Listening, scan},

@@ -1,7 +1,5 @@
 //! Test reports in all formats: a fault names its line, and what was read survives being stored.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use patchkit_rollout::verify::report::{Format, TestRun};
 
 fuzz_target!(|data: &[u8]| {

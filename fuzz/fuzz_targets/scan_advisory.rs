@@ -1,7 +1,5 @@
 //! Advisories in every format, also compressed and in archives: what can be read can be asked.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use patchkit_scan::advisory::{self, AdvisoryStore, Scope, input};
 
 fuzz_target!(|data: &[u8]| {

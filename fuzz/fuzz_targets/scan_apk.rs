@@ -1,7 +1,5 @@
 //! The databases of apk and pacman: they do not have more packages or files than lines.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use patchkit_scan::fuzzing;
 
 fuzz_target!(|data: &[u8]| {

@@ -1,7 +1,5 @@
 //! Changelogs: only what was fixed above the installed version, and up to the available one, is told.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use patchkit_scan::{
     advisory::{
         End, Scope, Status,

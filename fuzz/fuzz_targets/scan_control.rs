@@ -1,7 +1,5 @@
 //! Control data: a stanza read again from its own bytes has the same fields.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use patchkit_scan::debian::control::{Stanza, Stanzas};
 
 fuzz_target!(|data: &[u8]| {

@@ -1,7 +1,5 @@
 //! Compiled advisory databases: whatever opens is read through or refused, and so is each part as if its hash were right.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use patchkit_scan::{advisory::AdvisoryStore, fuzzing};
 
 fuzz_target!(|data: &[u8]| {

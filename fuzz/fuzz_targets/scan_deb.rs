@@ -1,9 +1,7 @@
 //! Binary packages: a file has as many bytes as its header says.
-#![no_main]
 
 use std::io::{self, Cursor, Read};
 
-use libfuzzer_sys::fuzz_target;
 use patchkit_scan::debian::deb::{DataArchive, Deb, DebError, EntryKind};
 
 /// A content beyond this is cut off: a small archive can stand for many gigabytes.

@@ -1,7 +1,5 @@
 //! Relationships between packages: what one prints reads as the same.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use patchkit_scan::debian::control::dependency::{Dependencies, is_package_name};
 
 fuzz_target!(|text: &str| {

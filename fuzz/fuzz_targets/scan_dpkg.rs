@@ -1,7 +1,5 @@
 //! The files of the package database: what is written of one reads as the same.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use patchkit_scan::debian::dpkg::{
     alternative::Alternative, conffile::ShippedConffile, diversion, info, stat_override, status::StatusFile, status_d,
     trigger,

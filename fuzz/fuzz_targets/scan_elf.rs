@@ -1,7 +1,5 @@
 //! What post-installation scripts look at inside files: libraries, the linker's cache, certificates, dpkg's filters.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use patchkit_scan::debian::{
     install::{ca_certificates::subject_hash, elf::Elf, filter::PathFilter, ldcache::Dialect},
     path::PackagePath,

@@ -1,7 +1,5 @@
 //! Programs of every format, under a name that has its version strings looked for too.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use patchkit_scan::fuzzing;
 
 fuzz_target!(|data: &[u8]| {

@@ -1,9 +1,7 @@
 //! Package indexes: every package can be found by its name, and no file lies outside the archive.
-#![no_main]
 
 use std::sync::{Arc, LazyLock};
 
-use libfuzzer_sys::fuzz_target;
 use patchkit_scan::debian::apt::{
     index::{Origin, PackageIndex},
     release::Release,

@@ -1,7 +1,5 @@
 //! Archives of Java, and the lock files beside them.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use patchkit_scan::fuzzing;
 
 fuzz_target!(|data: &[u8]| {

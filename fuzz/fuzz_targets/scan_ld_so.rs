@@ -1,10 +1,8 @@
 //! The linker's configuration in a tree, and a library (after the first NUL): a cache comes out that can be read.
-#![no_main]
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use libfuzzer_sys::fuzz_target;
 use patchkit_core::{Error, Result, image::FilePath};
 use patchkit_scan::debian::install::{
     base::Answers,

@@ -1,6 +1,3 @@
 //! Lock files of programming languages, and what is installed with a package; the first byte tells which kind it is.
-#![no_main]
-
-use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| patchkit_scan::fuzzing::lockfile(data));

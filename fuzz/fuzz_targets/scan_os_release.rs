@@ -1,7 +1,5 @@
 //! `os-release`: a distribution always has an id, and every assignment is told.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use patchkit_scan::{advisory::Scope, os_release};
 
 fuzz_target!(|data: &[u8]| {

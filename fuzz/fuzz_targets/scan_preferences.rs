@@ -1,9 +1,7 @@
 //! Pins: whatever they say, a choice is among what there is to choose from.
-#![no_main]
 
 use std::sync::{Arc, LazyLock};
 
-use libfuzzer_sys::fuzz_target;
 use patchkit_scan::debian::apt::{
     index::{Origin, PackageIndex},
     preferences::Preferences,

@@ -1,7 +1,5 @@
 //! What an archive signs, and the keys: what comes before the signed message in the input is the keyring.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use patchkit_scan::debian::apt::{
     openpgp::{Keyring, Policy, split_clear_signed, verify_clear_signed, verify_detached},
     release::Release,

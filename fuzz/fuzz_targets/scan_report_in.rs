@@ -1,7 +1,5 @@
 //! Reports and bills of materials of other tools: what is read is whole, and what we write of it is read again.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use patchkit_core::{Digest, Finding, Platform, ScanReport};
 use patchkit_scan::{
     Sbom,
@@ -24,7 +22,8 @@ fuzz_target!(|data: &[u8]| {
     let report = report.sorted();
     let options = WriteOptions::new("2026-01-01T00:00:00Z".parse().expect("a constant"));
     for format in Format::ALL {
-        let written = report::write(format, std::slice::from_ref(&report), &options).expect("one report fits any format");
+        let written =
+            report::write(format, std::slice::from_ref(&report), &options).expect("one report fits any format");
         if format == Format::Sarif {
             let again = report::read(written.as_bytes()).expect("it is ours");
             assert!(again.findings.len() <= report.findings.len());

@@ -1,7 +1,5 @@
 //! The header of an rpm package: it does not have more files than bytes.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use patchkit_scan::fuzzing;
 
 fuzz_target!(|data: &[u8]| {

@@ -1,7 +1,5 @@
 //! The containers of rpm's headers: what they show is not longer than the file, so that no chain goes in circles.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use patchkit_scan::fuzzing;
 
 fuzz_target!(|data: &[u8]| {

@@ -1,7 +1,5 @@
 //! Maintainer scripts: whatever stands in one, a review comes out, and it names lines that are there.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use patchkit_scan::debian::{
     dpkg::script::{Invocation, PathFacts, ScriptKind, ScriptReview, review, review_in},
     version::DebVersion,

@@ -1,7 +1,5 @@
 //! Lists of package sources, in both forms: nothing is fetched from elsewhere than the address named.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use patchkit_scan::debian::apt::sources::{Suite, parse_sources};
 
 fuzz_target!(|data: &[u8]| {

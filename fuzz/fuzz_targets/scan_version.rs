@@ -1,11 +1,9 @@
 //! Versions of every scheme: the order is one, and what a Debian version prints is the same version.
 //!
 //! The first line names the scheme; without one, every scheme reads the lines.
-#![no_main]
 
 use std::cmp::Ordering;
 
-use libfuzzer_sys::fuzz_target;
 use patchkit_scan::{debian::version::DebVersion, version::Scheme};
 
 fuzz_target!(|text: &str| {

@@ -1,7 +1,5 @@
 //! VEX documents and ignore rules: applying them loses no finding.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use patchkit_core::{Digest, Finding, FixState, Platform, ScanReport, Severity};
 use patchkit_scan::{ignore::Rules, vex::Vex};
 
