@@ -32,7 +32,7 @@ fn run(tests: usize, seed: usize) -> TestRun {
 fn compare(bencher: divan::Bencher, tests: usize) {
     let [before, after] = [0, 1].map(|seed| Attempts::of(run(tests, seed)).and(run(tests, seed + 2)));
     let rules = Rules {
-        slower: Some(SlowBound { ratio: 1.5, floor_ms: 10 }),
+        slower: Some(SlowBound { ratio: 1.5, floor: std::time::Duration::from_millis(10) }),
         critical: vec![TestPattern::new("*suite7.*::keeps*")],
         ..Rules::default()
     };

@@ -151,7 +151,10 @@ fn slow_tests_are_over_both_bounds() {
         };
         millis[1..].iter().fold(Attempts::of(run(&millis[0])), |attempts, millis| attempts.and(run(millis)))
     };
-    let rules = Rules { slower: Some(SlowBound { ratio: 2.0, floor_ms: 100 }), ..Rules::default() };
+    let rules = Rules {
+        slower: Some(SlowBound { ratio: 2.0, floor: std::time::Duration::from_millis(100) }),
+        ..Rules::default()
+    };
     let slower = |before: &[u64], after: &[u64]| {
         Comparison::of(&runs(before), &runs(after), &rules, today()).slower.first().map(ToString::to_string)
     };

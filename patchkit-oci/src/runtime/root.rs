@@ -83,7 +83,12 @@ impl Root {
             Mounting::Ours | Mounting::Copied => self.mountpoint(),
             Mounting::Program => self._unpacked.folders[0].clone(),
         };
-        View::new(&root, shown).map_err(on(&root))
+        let view = View::new(&root, shown).map_err(on(&root))?;
+        if mounting != Mounting::Program {
+            return Ok(view);
+        }
+        let upper = self.folder.join("upper");
+        view.changed_in(&upper).map_err(on(&upper))
     }
 
     /// Makes what the bundle shows and the working directory, where they are missing. Blocks.

@@ -8,6 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use patchkit_core::{Error, Result, image::FilePath};
+use rustix::io::Errno;
 
 use super::store::Tree;
 
@@ -18,6 +19,8 @@ const MOST: u64 = 1 << 30;
 #[derive(Debug)]
 pub(super) struct View {
     root: Tree,
+    /// What the container has changed, where nobody but it sees that over the root.
+    changed: Option<Tree>,
     mounts: Vec<(FilePath, PathBuf)>,
 }
 
@@ -25,7 +28,12 @@ impl View {
     /// The files below a folder of the host, with other files and folders at some places.
     pub(super) fn new(root: &Path, mut mounts: Vec<(FilePath, PathBuf)>) -> io::Result<Self> {
         mounts.sort_by_key(|(target, _)| std::cmp::Reverse(target.components().count()));
-        Ok(Self { root: Tree::at(root)?, mounts })
+        Ok(Self { root: Tree::at(root)?, changed: None, mounts })
+    }
+
+    /// The same, with what the container has changed lying in a folder of its own, as an overlay keeps it.
+    pub(super) fn changed_in(self, upper: &Path) -> io::Result<Self> {
+        Ok(Self { changed: Some(Tree::at(upper)?), ..self })
     }
 
     /// Makes a folder where none is.
@@ -36,15 +44,25 @@ impl View {
 
     /// Opens what is there; `None` where nothing is.
     pub(super) fn open(&self, path: &str) -> io::Result<Option<File>> {
-        let Ok(clean) = FilePath::new(path) else { return self.root.open(path) };
+        let Ok(clean) = FilePath::new(path) else { return self.open_in_root(path.as_bytes()) };
         let Some((target, source)) = self.mounts.iter().find(|(target, _)| clean.starts_with(target)) else {
-            return self.root.open(path);
+            return self.open_in_root(path.as_bytes());
         };
         let rest = &clean.as_bytes()[target.as_bytes().len()..];
         match rest {
             [] => File::open(source).map(Some),
             _ if source.is_dir() => Tree::at(source)?.open(rest),
             _ => Ok(None),
+        }
+    }
+
+    fn open_in_root(&self, path: &[u8]) -> io::Result<Option<File>> {
+        match self.changed.as_ref().map(|changed| changed.open(path)) {
+            Some(Ok(Some(file))) => Ok(Some(file)),
+            // The device 0/0 says that what was there is gone.
+            Some(Err(error)) if error.raw_os_error() == Some(Errno::NXIO.raw_os_error()) => Ok(None),
+            Some(Err(error)) => Err(error),
+            Some(Ok(None)) | None => self.root.open(path),
         }
     }
 

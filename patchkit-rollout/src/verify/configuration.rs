@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 
 use super::{
     accounts,
-    pair::{Pair, evidence, pairs, together},
+    pair::{Pair, evidence, judged, pairs},
     programs::Programs,
 };
 
@@ -148,7 +148,7 @@ impl Configuration {
         );
         because.push(user(&before, &after)?);
         because.push(workdir(&before, &after));
-        Ok(together(format!("{}: how it is started", pair.after.platform()), because))
+        Ok(judged(pair.after.platform(), ["is started as before", "is not started as before"], because))
     }
 
     /// A reason for each field that differs, and one for all that do not.

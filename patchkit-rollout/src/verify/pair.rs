@@ -1,6 +1,6 @@
 //! What the checks that look at images alone have in common: each image before and after its patch.
 
-use patchkit_core::{Evidence, Image, MediaType, Patched, Plan, Reason};
+use patchkit_core::{Evidence, Image, MediaType, Patched, Plan, Platform, Reason};
 use serde::Serialize;
 
 /// An image before and after the patch, and the plan between them.
@@ -32,4 +32,10 @@ pub(super) fn evidence(kind: &str, image: &Image, content: &impl Serialize) -> E
 /// One reason about an image that holds where all that it rests on does.
 pub(super) fn together(message: impl Into<String>, because: Vec<Reason>) -> Reason {
     Reason { holds: because.iter().all(|reason| reason.holds), message: message.into(), because }
+}
+
+/// One reason about a platform's image, in one of two ways of saying it: that all it rests on holds, or that it does not.
+pub(super) fn judged(platform: &Platform, [well, ill]: [&str; 2], because: Vec<Reason>) -> Reason {
+    let holds = because.iter().all(|reason| reason.holds);
+    Reason { holds, message: format!("{platform} {}", if holds { well } else { ill }), because }
 }

@@ -1,4 +1,5 @@
 //! A service's behaviour, before and after, against real servers and programs on this machine.
+#![allow(clippy::unwrap_used, unreachable_pub)]
 #![cfg(feature = "http")]
 
 mod compatibility;

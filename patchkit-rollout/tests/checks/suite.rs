@@ -25,7 +25,7 @@ tests:
     command: [prove]
     report: { format: tap }
     coverage: { format: lcov, file: /cov.info }
-rules: { critical: ['*opens'], slower: { ratio: 2, floor-ms: 100 } }
+rules: { critical: ['*opens'], slower: { ratio: 2, floor: 100ms } }
 ";
 
 const TAP: &str = "1..3\nok 1 - opens\nok 2 - reads\nok 3 - closes\n";

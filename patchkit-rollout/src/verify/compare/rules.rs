@@ -39,13 +39,14 @@ impl Default for Rules {
 pub struct SlowBound {
     /// Times as long as before: 2.
     pub ratio: f64,
-    /// Milliseconds longer than before: 1000.
-    pub floor_ms: u64,
+    /// How much longer than before: `1s`.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub floor: Duration,
 }
 
 impl Default for SlowBound {
     fn default() -> Self {
-        Self { ratio: 2.0, floor_ms: 1000 }
+        Self { ratio: 2.0, floor: Duration::from_secs(1) }
     }
 }
 
@@ -54,7 +55,7 @@ impl SlowBound {
     #[must_use]
     pub fn is_over(&self, before: Duration, after: Duration) -> bool {
         let longer = after.saturating_sub(before);
-        longer > Duration::from_millis(self.floor_ms) && after.as_secs_f64() > before.as_secs_f64() * self.ratio
+        longer > self.floor && after.as_secs_f64() > before.as_secs_f64() * self.ratio
     }
 }
 

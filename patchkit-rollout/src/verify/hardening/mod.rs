@@ -26,7 +26,7 @@ use serde::Serialize;
 
 use super::{
     owners::{self, Owners},
-    pair::{Pair, evidence, pairs, together},
+    pair::{Pair, evidence, judged, pairs, together},
 };
 
 pub use capability::{Capability, ParseCapabilityError};
@@ -180,5 +180,5 @@ pub fn compare(before: &Inspection, after: &Inspection, profile: &Profile, cx: &
     if profile.requires_any() {
         because.push(together(format!("{} weaknesses are left that must not be there", required.len()), required));
     }
-    together(format!("{}: hardening", after.platform), because)
+    judged(&after.platform, ["is no weaker", "is weaker, or not as strong as it must be"], because)
 }

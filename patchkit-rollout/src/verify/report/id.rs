@@ -2,7 +2,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::verify::parse::normal_name;
+use crate::verify::{matches, parse::normal_name};
 
 /// Which test it is: the same in every run of the same suite.
 ///
@@ -135,7 +135,7 @@ impl TestPattern {
     /// Whether it names what prints so: the path of a file, for instance.
     #[must_use]
     pub fn matches_text(&self, text: &str) -> bool {
-        matches(self.0.as_bytes(), text.as_bytes())
+        matches(&self.0, text)
     }
 }
 
@@ -143,39 +143,6 @@ impl fmt::Display for TestPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
-}
-
-/// Goes back to the last `*` only, which is enough, so that the time is bounded by the product of the lengths.
-fn matches(pattern: &[u8], text: &[u8]) -> bool {
-    let (mut at, mut read) = (0, 0);
-    let mut star: Option<(usize, usize)> = None;
-    while read < text.len() {
-        match pattern.get(at) {
-            Some(b'*') => {
-                star = Some((at + 1, read));
-                at += 1;
-            }
-            Some(b'?') => {
-                at += 1;
-                read += character(&text[read..]);
-            }
-            Some(byte) if *byte == text[read] => {
-                at += 1;
-                read += 1;
-            }
-            _ => {
-                let Some((after, taken)) = star else { return false };
-                star = Some((after, taken + 1));
-                (at, read) = (after, taken + 1);
-            }
-        }
-    }
-    pattern[at..].iter().all(|byte| *byte == b'*')
-}
-
-/// How many bytes the first character has.
-fn character(text: &[u8]) -> usize {
-    1 + text[1..].iter().take_while(|byte| **byte & 0xc0 == 0x80).count()
 }
 
 #[cfg(test)]

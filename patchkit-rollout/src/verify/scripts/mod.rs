@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use super::{
     Exception,
-    pair::{Pair, evidence, pairs, together},
+    pair::{Pair, evidence, judged, pairs, together},
 };
 
 pub use shebang::{Shebang, parse};
@@ -127,7 +127,8 @@ impl Scripts {
         let before = Findable::of(pair.before, cx).await?;
         let after = Findable::of(pair.after, cx).await?;
         let reasons = self.compare(&before, &after, cx);
-        Ok((together(format!("{}: scripts and modules", pair.after.platform()), reasons), after))
+        let words = ["has its interpreters and modules as before", "lacks interpreters or modules"];
+        Ok((judged(pair.after.platform(), words, reasons), after))
     }
 }
 

@@ -184,9 +184,7 @@ impl Trial {
         if self.after.len() > 1 {
             because.push(Reason::yes(format!("what differed was run {} times in the patched image", self.after.len())));
         }
-        let holds = because.iter().all(|reason| reason.holds);
-        let word = if holds { "passes the tests that it passed before" } else { "does not pass as before" };
-        Reason { holds, message: format!("{platform} {word}"), because }
+        pair::judged(platform, ["passes the tests that it passed before", "does not pass as before"], because)
     }
 
     /// Whether the services listen on no port that they did not listen on before.

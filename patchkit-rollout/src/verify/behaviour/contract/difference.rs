@@ -73,9 +73,12 @@ enum Giver {
 /// The deepest nesting that is compared.
 const MAX_DEPTH: usize = 32;
 
+/// An object of a document, by where it lies in memory.
+type Place = *const Map<String, Value>;
+
 struct Walk<'a> {
     contracts: [&'a Contract; 2],
-    seen: BTreeSet<(Giver, *const Map<String, Value>, *const Map<String, Value>)>,
+    seen: BTreeSet<(Giver, Place, Place)>,
     found: BTreeSet<String>,
 }
 
@@ -203,7 +206,7 @@ impl<'a> Shape<'a> {
     }
 }
 
-fn content<'a>(object: &'a Map<String, Value>) -> &'a Map<String, Value> {
+fn content(object: &Map<String, Value>) -> &Map<String, Value> {
     static NOTHING: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
     object.get("content").and_then(Value::as_object).unwrap_or(&NOTHING)
 }
