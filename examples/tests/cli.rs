@@ -269,3 +269,42 @@ fn an_update_keeps_what_it_has_when_a_feed_fails() {
     let info = json(&patchkit(folder.path(), &["db", "info", "--format", "json"]));
     assert_eq!((&info["claims"], &info["sources"][0]["name"]), (&Value::from(1), &Value::from("fixes")));
 }
+
+#[test]
+fn a_patched_image_is_checked_against_the_one_before() {
+    let (folder, _) = demo();
+    let at = layout(folder.path());
+    let image = |tag: &str| format!("oci:{}:{tag}", at.display());
+    let (before, after) = (image("1.0-previous"), image("1.0"));
+    let args = ["test", &after, "--baseline", &before, "--format", "json"];
+    let verdict = json(&patchkit(folder.path(), &args));
+    assert_eq!(verdict["reasons"].as_array().unwrap().len(), 4, "{verdict}");
+    assert!(verdict["reasons"].as_array().unwrap().iter().all(|reason| reason["holds"] == true), "{verdict}");
+
+    let neither = patchkit(folder.path(), &["test", &after]);
+    assert_eq!(neither.status.code(), Some(2), "{}", stderr(&neither));
+    let none = patchkit(folder.path(), &["test", &after, "--baseline", &before, "--checks", "none"]);
+    assert_eq!(none.status.code(), Some(1), "{}", stderr(&none));
+}
+
+#[test]
+fn a_suite_that_is_none_is_refused_by_its_file_and_field() {
+    let (folder, _) = demo();
+    let image = format!("oci:{}:1.0", layout(folder.path()).display());
+    fs::write(folder.path().join("suite.yaml"), "tests: [{ name: a, command: [x], reprot: {} }]").unwrap();
+    let output = patchkit(folder.path(), &["test", &image, "--suite", "suite.yaml"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("suite.yaml") && stderr(&output).contains("reprot"), "{}", stderr(&output));
+}
+
+#[test]
+fn the_doctor_says_what_works_and_why_the_rest_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let checkups = json(&patchkit(folder.path(), &["doctor", "--format", "json"]));
+    let names: Vec<_> = checkups.as_array().unwrap().iter().map(|checkup| checkup["name"].as_str().unwrap()).collect();
+    assert!(names.contains(&"built-in") && names.contains(&"runc"), "{names:?}");
+    for checkup in checkups.as_array().unwrap() {
+        let said = if checkup["health"] == "works" { &checkup["seen"] } else { &checkup["why"] };
+        assert!(said.as_str().is_some_and(|said| !said.is_empty()), "{checkup}");
+    }
+}
