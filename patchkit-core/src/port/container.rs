@@ -28,7 +28,8 @@ pub trait Container: fmt::Debug + Send + Sync {
     /// [`Unavailable`](crate::ErrorKind::Unavailable) where nobody listens.
     async fn connect(&self, port: u16, cx: &Context) -> Result<Box<dyn Connection>>;
 
-    /// The content of a file in it, as it is now; `None` where there is none. The container's `/proc` can be read too.
+    /// The content of a file in it, as it is now; `None` where there is none. The container's `/proc` can be read too,
+    /// in which `1` is the first command.
     async fn read(&self, path: &str, cx: &Context) -> Result<Option<Bytes>>;
 
     /// Waits until the first command ends, by itself or by a limit.

@@ -175,6 +175,7 @@ fn what_is_no_suite_is_refused() {
         ("tests: [{ name: a, command: [] }]", "no command"),
         ("tests: [{ name: a, command: [x] }, { name: a, command: [y] }]", "\"a\""),
         ("tests: [{ name: a, command: [x], report: { format: tap, file: x.tap } }]", "absolute"),
+        ("confined: [seccomp]\ntests: [{ name: a, command: [x] }]", "no service"),
         ("tests: [{ name: a, command: [x], reprot: {} }]", "reprot"),
         ("tests: [{ name: a, command: [x], time: soon }]", "soon"),
     ] {

@@ -69,7 +69,7 @@ pub struct Suite {
     /// What may not be possible in the container, shown by trying it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub forbidden: Vec<Forbidden>,
-    /// What the kernel must say of the container's first process.
+    /// What the kernel must say of the first service's process.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub confined: Vec<Expectation>,
     /// What is asked of the services, before and after, side by side.
@@ -133,6 +133,9 @@ impl Suite {
             if name.is_empty() || !seen.insert(name) {
                 return Err(format!("{name:?} is no name of its own for a service or test"));
             }
+        }
+        if self.services.is_empty() && !self.confined.is_empty() {
+            return Err("confined is about a service's process, and there is no service".into());
         }
         if let Some(test) = self.tests.iter().find(|test| test.command.is_empty()) {
             return Err(format!("the test {} has no command", test.name));
