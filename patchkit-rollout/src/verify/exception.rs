@@ -43,25 +43,26 @@ impl Exception {
 /// ```
 #[must_use]
 pub fn matches(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
     let (mut p, mut t) = (0, 0);
-    // Where the last star is, and how much of the text it has taken.
+    // What follows the last star, and how far the text is that this star has taken.
     let mut star: Option<(usize, usize)> = None;
-    while t < text.len() {
-        match (pattern.get(p), star) {
+    while let Some(found) = text[t..].chars().next() {
+        let wanted = pattern[p..].chars().next();
+        match (wanted, star) {
             (Some('*'), _) => {
-                star = Some((p, t));
                 p += 1;
+                star = Some((p, t));
             }
-            (Some(c), _) if *c == '?' || *c == text[t] => (p, t) = (p + 1, t + 1),
-            (_, Some((at, taken))) => {
-                star = Some((at, taken + 1));
-                (p, t) = (at + 1, taken + 1);
+            (Some(c), _) if c == '?' || c == found => (p, t) = (p + c.len_utf8(), t + found.len_utf8()),
+            (_, Some((after, taken))) => {
+                let taken = taken + text[taken..].chars().next().map_or(0, char::len_utf8);
+                star = Some((after, taken));
+                (p, t) = (after, taken);
             }
             (_, None) => return false,
         }
     }
-    pattern[p..].iter().all(|c| *c == '*')
+    pattern[p..].chars().all(|c| c == '*')
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -36,13 +36,17 @@ impl Attempts {
         std::iter::once(&self.first).chain(&self.again)
     }
 
-    /// How each test of the first run ended in all of them.
-    pub(super) fn tallies(&self) -> BTreeMap<&TestId, Tallied<'_>> {
-        let mut tallies: BTreeMap<&TestId, Tallied<'_>> =
-            self.first.cases().map(|case| (&case.id, Tallied::of(case))).collect();
-        for case in self.again.iter().flat_map(TestRun::cases) {
-            if let Some(tallied) = tallies.get_mut(&case.id) {
-                tallied.add(case);
+    /// How each test of the first run ended in all of them, sorted by test.
+    pub(super) fn tallies(&self) -> Vec<(&TestId, Tallied<'_>)> {
+        let mut tallies: Vec<_> = self.first.cases().map(|case| (&case.id, Tallied::of(case))).collect();
+        for run in &self.again {
+            // Both are sorted.
+            let mut rest = tallies.iter_mut().peekable();
+            for case in run.cases() {
+                while rest.next_if(|(id, _)| *id < &case.id).is_some() {}
+                if let Some((_, tallied)) = rest.next_if(|(id, _)| *id == &case.id) {
+                    tallied.add(case);
+                }
             }
         }
         tallies
@@ -143,9 +147,8 @@ impl<'a> Tallied<'a> {
     }
 
     /// The median of the times that it took to pass; of an even number, the lower one of the middle.
-    pub(super) fn median(&self) -> Option<Duration> {
-        let mut durations = self.durations.clone();
-        durations.sort_unstable();
-        durations.get(durations.len().saturating_sub(1) / 2).copied()
+    pub(super) fn median(mut self) -> Option<Duration> {
+        self.durations.sort_unstable();
+        self.durations.get(self.durations.len().saturating_sub(1) / 2).copied()
     }
 }

@@ -20,38 +20,45 @@ pub(super) struct Classes {
 
 /// Sorts the tests into classes, each in the order of tests.
 pub(super) fn classify(before: &Attempts, after: &Attempts, rules: &Rules) -> Classes {
-    let (before, after) = (before.tallies(), after.tallies());
     let mut classes = Classes::default();
-    for (test, old) in &before {
-        match after.get(test) {
-            Some(new) => classes.both(test, old, new, rules),
-            None => classes.vanished.push(difference(test, Some(old), None)),
+    // Both are sorted.
+    let mut after = after.tallies().into_iter().peekable();
+    for (test, old) in before.tallies() {
+        while let Some((test, new)) = after.next_if(|(new, _)| *new < test) {
+            classes.appeared(test, &new);
+        }
+        match after.next_if(|(new, _)| *new == test) {
+            Some((_, new)) => classes.both(test, old, new, rules),
+            None => classes.vanished.push(difference(test, Some(&old), None)),
         }
     }
-    for (test, new) in after.iter().filter(|(test, _)| !before.contains_key(*test)) {
-        classes.appeared.push(difference(test, None, Some(new)));
-        if new.tally.state() == State::Failing {
-            classes.newly_failing.push(difference(test, None, Some(new)));
-        }
+    for (test, new) in after {
+        classes.appeared(test, &new);
     }
-    classes.newly_failing.sort_by(|one, two| one.test.cmp(&two.test));
     classes
 }
 
 impl Classes {
-    fn both(&mut self, test: &TestId, old: &Tallied<'_>, new: &Tallied<'_>, rules: &Rules) {
+    fn appeared(&mut self, test: &TestId, new: &Tallied<'_>) {
+        self.appeared.push(difference(test, None, Some(new)));
+        if new.tally.state() == State::Failing {
+            self.newly_failing.push(difference(test, None, Some(new)));
+        }
+    }
+
+    fn both(&mut self, test: &TestId, old: Tallied<'_>, new: Tallied<'_>, rules: &Rules) {
         use State::{Expected, Failing, Mixed, Passing, Skipped};
         let list = match (old.tally.state(), new.tally.state()) {
             // What is skipped in every attempt is no flakiness.
             (Mixed | Passing | Expected | Failing, Skipped) => &mut self.newly_skipped,
-            (_, Mixed) | (Mixed, _) => return self.flaky.push(flaky(test, old, new, rules)),
+            (_, Mixed) | (Mixed, _) => return self.flaky.push(flaky(test, &old, &new, rules)),
             (Passing, Passing) => return self.slower.extend(slower(test, old, new, rules)),
             (Expected, Expected) | (Skipped, Skipped) => return,
             (Failing, Failing) => &mut self.still_failing,
             (_, Failing) | (Passing, Expected) => &mut self.newly_failing,
             (Failing | Skipped, Passing | Expected) | (Expected, Passing) => &mut self.fixed,
         };
-        list.push(difference(test, Some(old), Some(new)));
+        list.push(difference(test, Some(&old), Some(&new)));
     }
 }
 
@@ -75,7 +82,7 @@ fn flaky(test: &TestId, old: &Tallied<'_>, new: &Tallied<'_>, rules: &Rules) -> 
     Flaky { test: test.clone(), before: old.tally, after: new.tally, p, least_p, is_worse }
 }
 
-fn slower(test: &TestId, old: &Tallied<'_>, new: &Tallied<'_>, rules: &Rules) -> Option<Slower> {
+fn slower(test: &TestId, old: Tallied<'_>, new: Tallied<'_>, rules: &Rules) -> Option<Slower> {
     let (before, after) = (old.median()?, new.median()?);
     let is_over = rules.slower?.is_over(before, after);
     is_over.then(|| Slower { test: test.clone(), before, after })

@@ -92,12 +92,16 @@ impl TestId {
 /// `suite::name[parameters]#2`, without what is not there. This is what a [`TestPattern`] is held against.
 impl fmt::Display for TestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Piece by piece: suites have tens of thousands of tests, and each is held against every pattern.
         if !self.suite.is_empty() {
-            write!(f, "{}::", self.suite)?;
+            f.write_str(&self.suite)?;
+            f.write_str("::")?;
         }
         f.write_str(&self.name)?;
         if let Some(parameters) = &self.parameters {
-            write!(f, "[{parameters}]")?;
+            f.write_str("[")?;
+            f.write_str(parameters)?;
+            f.write_str("]")?;
         }
         match self.ordinal {
             1 => Ok(()),
