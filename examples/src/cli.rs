@@ -356,6 +356,9 @@ pub(crate) struct Test {
     /// What else is checked against the image before
     #[arg(long, value_name = "CHECK", value_delimiter = ',', default_value = "all", requires = "baseline")]
     pub(crate) checks: Vec<Check>,
+    /// What the checks require, and which of their findings somebody answers for until when, in YAML
+    #[arg(long, value_name = "FILE", requires = "baseline")]
+    pub(crate) profile: Option<PathBuf>,
     /// Remember in this ledger what the image before showed, and take it from there
     #[arg(long, value_name = "FILE", requires_all = ["baseline", "suite"])]
     pub(crate) ledger: Option<PathBuf>,

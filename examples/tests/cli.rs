@@ -285,6 +285,21 @@ fn a_patched_image_is_checked_against_the_one_before() {
     assert_eq!(neither.status.code(), Some(2), "{}", stderr(&neither));
     let none = patchkit(folder.path(), &["test", &after, "--baseline", &before, "--checks", "none"]);
     assert_eq!(none.status.code(), Some(1), "{}", stderr(&none));
+
+    // The image starts as root, before and after.
+    let by_profile = |profile: &str| {
+        fs::write(folder.path().join("checks.yaml"), profile).unwrap();
+        let args = ["test", &after, "--baseline", &before, "--checks", "hardening", "--profile", "checks.yaml"];
+        patchkit(folder.path(), &args)
+    };
+    let refused = by_profile("require: [PK-H006]");
+    assert_eq!(refused.status.code(), Some(3), "{}", stderr(&refused));
+    let exception = "{check: PK-H006, pattern: '*', owner: us, reason: a test, expires: 9999-01-01}";
+    let excepted = by_profile(&format!("require: [PK-H006]\nexceptions: [{exception}]"));
+    assert_eq!(excepted.status.code(), Some(0), "{}", stderr(&excepted));
+    let wrong = by_profile(&format!("exceptions: [{}]", exception.replace("PK-H006", "PK-H6")));
+    assert_eq!(wrong.status.code(), Some(1));
+    assert!(stderr(&wrong).contains("checks.yaml") && stderr(&wrong).contains("PK-H6"), "{}", stderr(&wrong));
 }
 
 #[test]

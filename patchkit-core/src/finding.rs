@@ -2,6 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -272,6 +273,9 @@ pub struct Suppressed {
     pub reason: String,
     /// The document that it stands in.
     pub source: String,
+    /// When the finding counts again, where somebody lets it pass until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
 }
 
 /// The layers that came with the image that another one was built on.
@@ -307,6 +311,12 @@ impl ScanReport {
     #[must_use]
     pub fn package(&self, purl: &Purl) -> Option<&Package> {
         self.packages.iter().find(|package| package.purl == *purl)
+    }
+
+    /// When it ends to count: the first finding that is let pass counts again. A pipeline then scans again.
+    #[must_use]
+    pub fn counts_until(&self) -> Option<Timestamp> {
+        self.suppressed.iter().filter_map(|suppressed| suppressed.until).min()
     }
 
     /// Sorts packages and findings, and drops what stands twice: the order every report has.

@@ -36,6 +36,7 @@ mod digest;
 mod error;
 mod finding;
 pub mod image;
+mod last_day;
 mod package;
 mod pipeline;
 mod plan;
@@ -58,6 +59,7 @@ pub use finding::{
     ParseSeverityError, ScanReport, Severity, Suppressed,
 };
 pub use image::{Config, Edit, Image, ImageSet, Index, Layer, Manifest};
+pub use last_day::LastDay;
 pub use package::{
     Distribution, Package, PackageName, ParseWordError, Presence, SourcePackage, Version, VersionScheme,
 };

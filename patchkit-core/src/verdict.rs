@@ -3,6 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -27,17 +28,25 @@ pub struct Reason {
     /// What it rests on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub because: Vec<Reason>,
+    /// When it ends to count, where it does: it rests on something that somebody accepts until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
 }
 
 impl Reason {
     /// A reason for a yes.
     pub fn yes(message: impl Into<String>) -> Self {
-        Self { holds: true, message: message.into(), because: Vec::new() }
+        Self::of(true, message, Vec::new())
     }
 
     /// A reason for a no.
     pub fn no(message: impl Into<String>) -> Self {
-        Self { holds: false, message: message.into(), because: Vec::new() }
+        Self::of(false, message, Vec::new())
+    }
+
+    /// A reason with what it rests on.
+    pub fn of(holds: bool, message: impl Into<String>, because: Vec<Self>) -> Self {
+        Self { holds, message: message.into(), because, until: None }
     }
 
     /// The same, resting on one more.
@@ -45,6 +54,19 @@ impl Reason {
     pub fn with(mut self, reason: Self) -> Self {
         self.because.push(reason);
         self
+    }
+
+    /// The same, counting until a moment; or earlier, where it did before.
+    #[must_use]
+    pub fn until(mut self, end: impl Into<Option<Timestamp>>) -> Self {
+        self.until = self.until.into_iter().chain(end.into()).min();
+        self
+    }
+
+    /// When it ends to count, by itself or by what it rests on.
+    #[must_use]
+    pub fn counts_until(&self) -> Option<Timestamp> {
+        self.because.iter().filter_map(Self::counts_until).chain(self.until).min()
     }
 
     fn print(&self, depth: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -80,6 +102,12 @@ impl Verdict {
     #[must_use]
     pub fn passes(&self) -> bool {
         !self.reasons.is_empty() && self.reasons.iter().all(|reason| reason.holds)
+    }
+
+    /// When it ends to count: the first of its reasons does. A pipeline then asks the verifier again.
+    #[must_use]
+    pub fn counts_until(&self) -> Option<Timestamp> {
+        self.reasons.iter().filter_map(Reason::counts_until).min()
     }
 }
 

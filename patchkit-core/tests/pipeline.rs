@@ -1,9 +1,12 @@
 //! The typed pipeline from end to end, over the memory implementations and plugins of a few lines.
 #![allow(clippy::unwrap_used)]
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering::Relaxed},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -11,12 +14,13 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use patchkit_core::{
     attestation::{PREDICATE_TYPE, Statement, TEST_RESULT},
-    memory::{MemoryDeployer, MemoryLedger, MemoryRegistry},
+    memory::{ManualClock, MemoryDeployer, MemoryLedger, MemoryRegistry},
     *,
 };
 use serde_json::json;
 
 const WEAK: &str = "pkg:generic/weak@1";
+const EXCEPTED_UNTIL: Timestamp = Timestamp::constant(1_800_000_000, 0);
 
 /// Counts how often each plugin was really asked.
 #[derive(Clone, Debug, Default)]
@@ -99,6 +103,7 @@ impl Verifier for Verifies {
         let reasons = match self.answer {
             Some("says no") => vec![Reason::yes("it starts"), Reason::no("it stops"), Reason::no("it leaks")],
             Some("says nothing") => vec![],
+            Some("excepts") => vec![Reason::yes("nearly").with(Reason::yes("excepted").until(EXCEPTED_UNTIL))],
             _ => vec![Reason::yes("it starts")],
         };
         let subject = match self.answer {
@@ -219,10 +224,17 @@ impl Case {
             .recorded_in(self.ledger.clone())
     }
 
-    async fn run(&self, (registry, reference): &(MemoryRegistry, Reference)) -> Result<Arc<Released>, Stop> {
-        let cx = Context::new();
-        let target = Target::open(Arc::new(registry.clone()), reference.clone(), &cx).await?;
-        self.pipeline().run(target, &cx).await
+    async fn run(&self, stored: &(MemoryRegistry, Reference)) -> Result<Arc<Released>, Stop> {
+        self.run_in(stored, &Context::new()).await
+    }
+
+    async fn run_in(
+        &self,
+        (registry, reference): &(MemoryRegistry, Reference),
+        cx: &Context,
+    ) -> Result<Arc<Released>, Stop> {
+        let target = Target::open(Arc::new(registry.clone()), reference.clone(), cx).await?;
+        self.pipeline().run(target, cx).await
     }
 }
 
@@ -261,6 +273,20 @@ async fn running_again_takes_results_from_the_ledger_but_asks_the_gate() {
     let again = answered.run(&stored).await.unwrap();
     assert_eq!(answered.calls.seen(), [2, 2, 2, 1, 3], "only the gate was asked again");
     assert_eq!(first.signed().signatures(), again.signed().signatures());
+}
+
+#[tokio::test]
+async fn what_rests_on_an_exception_is_asked_again_once_that_has_ended() {
+    let stored = stored(&Context::new()).await;
+    let case = Case { verifier: Some("excepts"), ..Case::default() };
+    let clock = ManualClock::at(EXCEPTED_UNTIL - Duration::from_secs(1));
+    let cx = Context::new().with_clock(Arc::new(clock.clone()));
+    case.run_in(&stored, &cx).await.unwrap();
+    case.run_in(&stored, &cx).await.unwrap();
+    assert_eq!(case.calls.seen(), [2, 2, 2, 1, 2]);
+    clock.advance(Duration::from_secs(1));
+    case.run_in(&stored, &cx).await.unwrap();
+    assert_eq!(case.calls.seen(), [2, 2, 2, 2, 3], "the verifier was asked again");
 }
 
 #[tokio::test]

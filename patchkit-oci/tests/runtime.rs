@@ -47,7 +47,9 @@ async fn runtime(program: &str) -> Option<(tempfile::TempDir, OciRuntime)> {
     match try_out(&runtime, &Context::new()).await {
         Ok(_) => Some((folder, runtime)),
         Err(error) => {
-            assert!(program != "runc" || !rustix::process::geteuid().is_root(), "{error}");
+            // crun does not start beside controllers of version 2; `.ci/run` hides them from it.
+            let excused = !rustix::process::geteuid().is_root() || error.to_string().contains("hybrid mode");
+            assert!(excused, "{error}");
             eprintln!("skipped: {error}");
             None
         }

@@ -36,8 +36,8 @@ fn compare(bencher: divan::Bencher, tests: usize) {
         critical: vec![TestPattern::new("*suite7.*::keeps*")],
         ..Rules::default()
     };
-    let today = "2026-11-28".parse().unwrap();
-    bencher.bench(|| Comparison::of(&before, &after, &rules, today).reasons());
+    let now = "2026-11-28T12:00:00Z".parse().unwrap();
+    bencher.bench(|| Comparison::of(&before, &after, &rules, now).reasons());
 }
 
 #[divan::bench]
@@ -51,7 +51,7 @@ fn coverage_of_a_million_lines(bencher: divan::Bencher) {
     };
     let (before, after) = (coverage(0), coverage(1));
     let runs = Attempts::of(run(1, 5));
-    let comparison = Comparison::of(&runs, &runs, &Rules::default(), "2026-11-28".parse().unwrap());
+    let comparison = Comparison::of(&runs, &runs, &Rules::default(), "2026-11-28T12:00:00Z".parse().unwrap());
     bencher.bench(|| comparison.clone().with_coverage(&before, &after, CoverageBounds::default()));
 }
 

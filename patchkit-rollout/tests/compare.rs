@@ -12,8 +12,8 @@ use patchkit_rollout::verify::{
 };
 use proptest::prelude::*;
 
-fn today() -> jiff::civil::Date {
-    "2026-11-28".parse().unwrap()
+fn now() -> jiff::Timestamp {
+    "2026-11-28T12:00:00Z".parse().unwrap()
 }
 
 /// One test a letter: `p`assed, `f`ailed, `e`rrored, `s`kipped, e`x`pected failure; ` ` is none.
@@ -35,7 +35,7 @@ fn attempts(runs: &[&str]) -> Attempts {
 }
 
 fn compare(before: &[&str], after: &[&str]) -> Comparison {
-    Comparison::of(&attempts(before), &attempts(after), &Rules::default(), today())
+    Comparison::of(&attempts(before), &attempts(after), &Rules::default(), now())
 }
 
 fn refused(comparison: &Comparison) -> Vec<String> {
@@ -99,7 +99,7 @@ fn flaky_tests_are_judged_by_their_rates() {
 fn a_test_that_a_tool_tried_again_is_flaky() {
     let tried = TestCase { failed_tries: 1, ..TestCase::new(TestId::new("t", "0"), Status::Passed) };
     let after = Attempts::of([tried].into_iter().collect());
-    let comparison = Comparison::of(&attempts(&["p"]), &after, &Rules::default(), today());
+    let comparison = Comparison::of(&attempts(&["p"]), &after, &Rules::default(), now());
     assert_eq!(comparison.flaky[0].after.to_string(), "1 of 2");
     assert!(comparison.passes());
 }
@@ -115,10 +115,12 @@ fn accepted_differences_expire() {
     };
     let compare = |expires: &str, after: &str| {
         let rules = Rules { accepted: vec![accepted(expires)], ..Rules::default() };
-        Comparison::of(&attempts(&["ppp"]), &attempts(&[after]), &rules, today())
+        Comparison::of(&attempts(&["ppp"]), &attempts(&[after]), &rules, now())
     };
     let valid = compare("2026-11-28", "pp");
     assert!(valid.passes() && valid.vanished.is_empty());
+    let end = valid.reasons().iter().filter_map(Reason::counts_until).min();
+    assert_eq!(end, Some("2026-11-29T00:00:00Z".parse().unwrap()));
     assert_eq!(
         valid.accepted[0].to_string(),
         "t::2 vanished, accepted by alice until 2026-11-28: moved to another suite"
@@ -134,7 +136,7 @@ fn critical_journeys_must_pass() {
     let rules = |pattern: &str| Rules { critical: vec![TestPattern::new(pattern)], ..Rules::default() };
     let compare = |pattern: &str, letters: &str| {
         let runs = attempts(&[letters]);
-        Comparison::of(&runs, &runs, &rules(pattern), today()).passes()
+        Comparison::of(&runs, &runs, &rules(pattern), now()).passes()
     };
     assert!(compare("t::0", "pf"));
     assert!(!compare("t::1", "pf"), "it fails, if not newly");
@@ -156,7 +158,7 @@ fn slow_tests_are_over_both_bounds() {
         ..Rules::default()
     };
     let slower = |before: &[u64], after: &[u64]| {
-        Comparison::of(&runs(before), &runs(after), &rules, today()).slower.first().map(ToString::to_string)
+        Comparison::of(&runs(before), &runs(after), &rules, now()).slower.first().map(ToString::to_string)
     };
     assert_eq!(slower(&[100], &[500]).as_deref(), Some("t::0: 0.100 s before, 0.500 s after"));
     assert_eq!(slower(&[10], &[90]), None, "below the floor");
@@ -200,7 +202,7 @@ fn cases() -> impl Strategy<Value = Vec<TestCase>> {
 }
 
 fn compare_runs(before: TestRun, after: TestRun) -> Comparison {
-    Comparison::of(&Attempts::of(before), &Attempts::of(after), &Rules::default(), today())
+    Comparison::of(&Attempts::of(before), &Attempts::of(after), &Rules::default(), now())
 }
 
 /// Lines of all formats, whole and broken, in any order.

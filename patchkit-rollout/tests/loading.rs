@@ -8,8 +8,9 @@ use std::collections::BTreeSet;
 
 use loading_support::{Compiler, Files, image, patched, with};
 use patchkit_core::{Context, Image, Reason, Verdict, Verifier, conformance, image::FilePath};
-use patchkit_rollout::verify::loading::{
-    Interfaces, Layers, Linkage, LoadOptions, Loading, check, compare, interfaces,
+use patchkit_rollout::verify::{
+    Exception,
+    loading::{Interfaces, Layers, Linkage, LoadOptions, Loading, check, compare, interfaces},
 };
 use serde_json::json;
 
@@ -127,6 +128,19 @@ async fn every_planted_fault_is_named() {
         assert_eq!(faults(&verdict), expected, "{what}");
         assert_eq!(verdict.passes(), expected.is_empty(), "{what}");
     }
+    let dropped = with(&before, &[(at, replaced(dep, b"\0beta\0", b"\0bet_\0"))], &[]);
+    let dropped = patched(&before, &dropped).await;
+    for (pattern, left) in [("usr/*", 0), ("usr/bin/*", 1), ("opt/*", 2)] {
+        let exception = Exception {
+            pattern: pattern.into(),
+            owner: "ana".into(),
+            reason: "nobody calls it".into(),
+            expires: "2999-01-01".parse().unwrap(),
+        };
+        let verdict = Loading::new().excepting(exception).verify(&dropped, &Context::new()).await.unwrap();
+        assert_eq!((faults(&verdict).len(), verdict.counts_until().is_some()), (left, left < 2), "{pattern}");
+    }
+
     let verdict = verdict(&before, &with(&before, &[(at, damaged)], &[])).await;
     let faults = faults(&verdict);
     assert!(faults.iter().any(|fault| fault.starts_with("usr/lib/libdep.so.1.0 is damaged: ")), "{faults:?}");

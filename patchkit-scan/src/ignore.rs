@@ -15,9 +15,9 @@
 use std::{fmt, str::FromStr};
 
 use async_trait::async_trait;
-use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use jiff::Timestamp;
 use patchkit_core::{
-    Context, Digest, Finding, Image, Package, Plugin, PluginInfo, Result, ScanReport, Scanner, Suppressed,
+    Context, Digest, Finding, Image, LastDay, Package, Plugin, PluginInfo, Result, ScanReport, Scanner, Suppressed,
 };
 use serde::Deserialize;
 use thiserror::Error;
@@ -68,8 +68,8 @@ pub struct Rule {
     pub owner: String,
     /// Why.
     pub reason: String,
-    /// The last day on which it applies, in UTC.
-    pub expires: Date,
+    /// The last day on which it applies.
+    pub expires: LastDay,
 }
 
 #[derive(Deserialize)]
@@ -124,31 +124,31 @@ impl Rules {
     #[must_use]
     pub fn apply(&self, report: ScanReport, now: Timestamp) -> ScanReport {
         let mut report = report.sorted();
-        let today = TimeZone::UTC.to_datetime(now).date();
         let mut used = vec![false; self.rules.len()];
         let mut kept = Vec::new();
         for finding in std::mem::take(&mut report.findings) {
             let package = find(&report.packages, &finding.package);
             let fitting = self.rules.iter().enumerate().filter(|(_, rule)| rule.fits(&finding, package));
             let fitting: Vec<_> = fitting.inspect(|(n, _)| used[*n] = true).collect();
-            match fitting.iter().find(|(_, rule)| today <= rule.expires) {
+            match fitting.iter().find(|(_, rule)| !rule.expires.is_over(now)) {
                 Some((_, rule)) => {
                     let (by, reason, source) = (rule.owner.clone(), rule.reason.clone(), self.name.clone());
-                    report.suppressed.push(Suppressed { finding, by, reason, source });
+                    let until = Some(rule.expires.end());
+                    report.suppressed.push(Suppressed { finding, by, reason, source, until });
                 }
                 None => kept.push(finding),
             }
         }
         report.findings = kept;
         for (rule, used) in self.rules.iter().zip(used) {
-            report.warnings.extend(self.warning(rule, used, today));
+            report.warnings.extend(self.warning(rule, used, now));
         }
         report.sorted()
     }
 
-    fn warning(&self, rule: &Rule, used: bool, today: Date) -> Option<String> {
+    fn warning(&self, rule: &Rule, used: bool, now: Timestamp) -> Option<String> {
         let Self { name, .. } = self;
-        if today > rule.expires {
+        if rule.expires.is_over(now) {
             return Some(format!("{name}: the rule for {rule} expired on {} ({})", rule.expires, rule.owner));
         }
         (!used).then(|| format!("{name}: the rule for {rule} fits no finding ({})", rule.owner))
@@ -252,6 +252,7 @@ mod tests {
         assert_eq!(suppressed.finding.id.as_str(), "CVE-2024-5535");
         assert_eq!((suppressed.by.as_str(), suppressed.source.as_str()), ("web team", "rules.yaml"));
         assert_eq!(suppressed.reason, "not reachable");
+        assert_eq!(report.counts_until(), Some("2026-07-01T00:00:00Z".parse().unwrap()));
         assert_eq!(report.warnings, [""; 0]);
         let report = applied(RULE, "2026-07-01T00:00:00Z");
         assert_eq!((report.findings.len(), report.suppressed.len()), (before, 0));

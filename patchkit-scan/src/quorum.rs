@@ -203,7 +203,7 @@ impl Ballot<'_> {
         let (yes, no): (Vec<_>, Vec<_>) = self.reports.iter().map(|(n, _)| *n).partition(|n| voters.contains(n));
         let list = |all: Vec<usize>| all.into_iter().map(|n| self.names[n].as_str()).collect::<Vec<_>>().join(", ");
         let reason = format!("{} of {} needed: {} say so, {} do not", voters.len(), self.needed, list(yes), list(no));
-        Suppressed { finding: united(votes), by: "quorum".into(), reason, source: "quorum".into() }
+        Suppressed { finding: united(votes), by: "quorum".into(), reason, source: "quorum".into(), until: None }
     }
 
     /// The report with packages, distribution, base, suppressed findings and warnings of all.

@@ -84,7 +84,7 @@ pub fn compare(before: &ScanReport, plan: &Plan, after: &ScanReport) -> Reason {
     ];
     let holds = checks.iter().all(|check| check.holds);
     let word = if holds { "as planned" } else { "not as planned" };
-    Reason { holds, message: format!("{} is {word}", after.platform), because: checks.into() }
+    Reason::of(holds, format!("{} is {word}", after.platform), checks.into()).until(after.counts_until())
 }
 
 fn same_system(before: &ScanReport, after: &ScanReport) -> Reason {

@@ -10,7 +10,7 @@ use patchkit_core::{
     Context, Error, ErrorKind, ImageSet, Pipeline, PutManifest, Reference, Result, Severity, Stop, Target, Verified,
 };
 use patchkit_oci::{LocalKey, RegistryClient, SigstoreBundle, Store, distribution::Options, serve::Server};
-use patchkit_rollout::{FileLedger, SeverityGate, TagDeployer};
+use patchkit_rollout::{FileLedger, SeverityGate, TagDeployer, verify::CheckProfile};
 use patchkit_scan::{
     AdvisoryScanner, AdvisoryStore, Inventory, Rescan,
     advisory::{Scope, changelog},
@@ -93,7 +93,7 @@ async fn patch(
         .scan(scanner.clone())
         .patch(DebianPatcher::new(made.client, options))
         .verify(Rescan::new(scanner));
-    let pipeline = checking::checks(&[Check::All])
+    let pipeline = checking::checks(&[Check::All], &CheckProfile::default())
         .into_iter()
         .fold(verified, Pipeline::<Verified>::verify)
         .approve(SeverityGate::deny_at(Severity::High))

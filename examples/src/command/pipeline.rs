@@ -11,7 +11,10 @@ use patchkit_core::{Context, Error, Pipeline, Released, Result, Severity, Signed
 use patchkit_oci::{ImageName, LocalKey, SigstoreBundle};
 use patchkit_rollout::{
     FileDeployer, FileLedger, SeverityGate, TagDeployer, report,
-    verify::suite::{Suite, SuiteVerifier},
+    verify::{
+        CheckProfile,
+        suite::{Suite, SuiteVerifier},
+    },
 };
 use patchkit_scan::{Rescan, debian::apt::client::Mirror};
 use serde::Deserialize;
@@ -75,18 +78,21 @@ struct Tests {
     store: Option<PathBuf>,
     /// What is checked without tests.
     checks: Vec<Check>,
+    /// What these checks require, and which of their findings somebody answers for.
+    profile: Option<PathBuf>,
 }
 
 impl Default for Tests {
     fn default() -> Self {
-        Self { suite: None, runtime: None, store: None, checks: vec![Check::All] }
+        Self { suite: None, runtime: None, store: None, checks: vec![Check::All], profile: None }
     }
 }
 
 impl Tests {
     /// The verifiers that were asked for, in their order. Runs of originals are remembered in the ledger.
     async fn verifiers(&self, ledger: &FileLedger, cx: &Context) -> Result<Vec<Arc<dyn Verifier>>> {
-        let mut verifiers = checking::checks(&self.checks);
+        let profile = self.profile.as_deref().map(CheckProfile::read).transpose()?.unwrap_or_default();
+        let mut verifiers = checking::checks(&self.checks, &profile);
         if let Some(suite) = &self.suite {
             let containers = cli::Containers { runtime: self.runtime.clone(), store: self.store.clone() };
             let runtime = running::runtime(&containers, cx).await?;
@@ -167,14 +173,22 @@ fn beside(image: &ImageName, folder: &Path) -> Result<ImageName> {
 impl Description {
     fn paths(&mut self) -> Vec<&mut PathBuf> {
         let Self { advisories, packages, tests, key, release, ledger, report, image: _, gate: _ } = self;
-        let Tests { suite, store, runtime: _, checks: _ } = tests;
+        let Tests { suite, store, profile, runtime: _, checks: _ } = tests;
         let Packages { sources, keyring, cache, only: _, all: _, mirror: _, allow_expired: _, timestamp: _ } = packages;
         let file = match release {
             Release::File(path) => Some(path),
             Release::Tag(_) => None,
         };
         let lists = advisories.iter_mut().chain(sources).chain(keyring);
-        lists.chain([key, ledger]).chain(report).chain(cache).chain(suite).chain(store).chain(file).collect()
+        lists
+            .chain([key, ledger])
+            .chain(report)
+            .chain(cache)
+            .chain(suite)
+            .chain(store)
+            .chain(profile)
+            .chain(file)
+            .collect()
     }
 }
 

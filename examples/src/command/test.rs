@@ -10,7 +10,7 @@ use patchkit_core::{
 use patchkit_rollout::{
     FileLedger,
     verify::{
-        self,
+        self, CheckProfile,
         suite::{Suite, SuiteRun, SuiteVerifier},
     },
 };
@@ -43,7 +43,8 @@ async fn compare(
     global: &Global,
     cx: &Context,
 ) -> Result<(), Stop> {
-    let mut verifiers = checking::checks(&args.checks);
+    let profile = args.profile.as_deref().map(CheckProfile::read).transpose()?.unwrap_or_default();
+    let mut verifiers = checking::checks(&args.checks, &profile);
     if let Some(suite) = suite {
         let mut verifier = SuiteVerifier::new(suite, running::runtime(&args.containers, cx).await?)?;
         if let Some(ledger) = &args.ledger {
@@ -115,7 +116,7 @@ fn reason(platform: &str, run: &SuiteRun) -> Reason {
     let failed = failed.map(|case| Reason::no(format!("{}: {}", case.id, case.message.as_deref().unwrap_or("failed"))));
     let because: Vec<_> = failed.collect();
     let message = format!("{platform}: {} tests: {}", run.tests.len(), run.tests.counts());
-    Reason { holds: because.is_empty() && !run.tests.is_empty(), message, because }
+    Reason::of(because.is_empty() && !run.tests.is_empty(), message, because)
 }
 
 fn text(reasons: &[Reason]) -> String {

@@ -2,10 +2,11 @@
 
 use std::{collections::HashMap, future::Future, sync::Arc};
 
+use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use crate::{Context, Digest, Entry, Ledger, PluginInfo, Record, Result};
+use crate::{Context, Digest, Entry, Ledger, Plan, PluginInfo, Record, Result, ScanReport, Verdict};
 
 /// How many entries of a ledger are read at once.
 const PAGE: usize = 256;
@@ -27,6 +28,28 @@ pub(super) struct Key<'a> {
 impl Key<'_> {
     fn digest(&self) -> Digest {
         Digest::of(serde_json::to_vec(self).expect("a key has only string keys"))
+    }
+}
+
+/// A result that can be taken from the record.
+pub(super) trait Recorded: Serialize + DeserializeOwned {
+    /// When it ends to count, where it does.
+    fn counts_until(&self) -> Option<Timestamp> {
+        None
+    }
+}
+
+impl Recorded for Plan {}
+
+impl Recorded for ScanReport {
+    fn counts_until(&self) -> Option<Timestamp> {
+        self.counts_until()
+    }
+}
+
+impl Recorded for Verdict {
+    fn counts_until(&self) -> Option<Timestamp> {
+        self.counts_until()
     }
 }
 
@@ -52,15 +75,16 @@ impl Journal {
         Ok(Self { ledger, results })
     }
 
-    /// The recorded result for the key, or the one that the future makes, which then is recorded.
-    pub(super) async fn recall<T: Serialize + DeserializeOwned>(
+    /// The recorded result for the key, where it still counts, or the one that the future makes, which then is recorded.
+    pub(super) async fn recall<T: Recorded>(
         &self,
         key: Key<'_>,
         subject: Digest,
         cx: &Context,
         make: impl Future<Output = Result<T>> + Send,
     ) -> Result<T> {
-        if let Some(result) = self.recalled(&key) {
+        let counts = |result: &T| result.counts_until().is_none_or(|end| cx.now() < end);
+        if let Some(result) = self.recalled(&key).filter(counts) {
             return Ok(result);
         }
         let result = make.await.map_err(|error| error.by(&*key.plugin.name))?;

@@ -100,13 +100,10 @@ impl Combined {
     /// The reasons at the top: of `all` those of the parts, otherwise one that they are under, so that a part may fail.
     fn judge(&self, reasons: Vec<Reason>) -> Vec<Reason> {
         let (passed, needed) = (reasons.iter().filter(|reason| reason.holds).count(), self.needed());
+        let message = format!("{passed} of {} verifiers pass, at least {needed} must", reasons.len());
         match self.rule {
             Rule::All => reasons,
-            Rule::Any | Rule::AtLeast(_) => vec![Reason {
-                holds: passed >= needed,
-                message: format!("{passed} of {} verifiers pass, at least {needed} must", reasons.len()),
-                because: reasons,
-            }],
+            Rule::Any | Rule::AtLeast(_) => vec![Reason::of(passed >= needed, message, reasons)],
         }
     }
 }
@@ -165,7 +162,7 @@ fn said(name: &str, verdict: &Verdict, patched: &Patched) -> Reason {
         false if because.is_empty() => format!("{name}: could not tell: nothing was checked"),
         false => format!("{name} does not pass"),
     };
-    Reason { holds: verdict.passes(), message, because }
+    Reason::of(verdict.passes(), message, because)
 }
 
 fn kept_apart(place: usize, part: &str, evidence: Evidence) -> Evidence {

@@ -1,9 +1,6 @@
 //! Whether a patched image is started as before.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use patchkit_core::{
@@ -14,7 +11,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{
-    accounts,
+    Exception, accounts,
     pair::{Pair, evidence, judged, pairs},
     programs::Programs,
 };
@@ -24,123 +21,36 @@ const PATCH_LABELS: &str = "dev.patchkit.";
 
 /// Passes an image that is started as before.
 ///
-/// A plan changes packages, so every field of the configuration must say what it said: [`Field`] has them. Labels may be
-/// added, and those under `dev.patchkit.` changed. Values are compared by their meaning: a field that is empty and one
+/// A plan changes packages, so every field of the configuration must say what it said (OCI image specification, "Image
+/// Configuration"; Docker's health check, shell and triggers are not in it, and count too). Labels may be added, and those
+/// under `dev.patchkit.` changed. Values are compared by their meaning: a field that is empty and one
 /// that is not there are the same, and so are environments in another order. Of the environment only names are printed.
 ///
 /// The files must fit, too: the programs that entrypoint and command name are still there and can be run, the user still
 /// has its number, and the working directory is one. What did not fit before the patch is listed, but holds.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Configuration {
-    accepted: BTreeMap<Field, String>,
-}
-
-/// A field of the configuration that says how an image is started (OCI image specification, "Image Configuration";
-/// Docker's health check, shell and triggers are not in it).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(into = "String")]
-pub enum Field {
-    /// `Cmd`.
-    Cmd,
-    /// `Entrypoint`.
-    Entrypoint,
-    /// `Env`.
-    Env,
-    /// `ExposedPorts`.
-    ExposedPorts,
-    /// `Healthcheck`.
-    Healthcheck,
-    /// `Labels`.
-    Labels,
-    /// `OnBuild`.
-    OnBuild,
-    /// Any other, in its spelling.
-    Other(String),
-    /// `Shell`.
-    Shell,
-    /// `StopSignal`.
-    StopSignal,
-    /// `User`.
-    User,
-    /// `Volumes`.
-    Volumes,
-    /// `WorkingDir`.
-    WorkingDir,
-}
-
-impl Field {
-    const KNOWN: [Self; 12] = [
-        Self::Cmd,
-        Self::Entrypoint,
-        Self::Env,
-        Self::ExposedPorts,
-        Self::Healthcheck,
-        Self::Labels,
-        Self::OnBuild,
-        Self::Shell,
-        Self::StopSignal,
-        Self::User,
-        Self::Volumes,
-        Self::WorkingDir,
-    ];
-
-    /// The field of the given spelling.
-    #[must_use]
-    pub fn named(name: &str) -> Self {
-        let known = Self::KNOWN.into_iter().find(|field| field.as_str() == name);
-        known.unwrap_or_else(|| Self::Other(name.into()))
-    }
-
-    /// Its spelling in the configuration.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        match self {
-            Self::Cmd => "Cmd",
-            Self::Entrypoint => "Entrypoint",
-            Self::Env => "Env",
-            Self::ExposedPorts => "ExposedPorts",
-            Self::Healthcheck => "Healthcheck",
-            Self::Labels => "Labels",
-            Self::OnBuild => "OnBuild",
-            Self::Other(name) => name,
-            Self::Shell => "Shell",
-            Self::StopSignal => "StopSignal",
-            Self::User => "User",
-            Self::Volumes => "Volumes",
-            Self::WorkingDir => "WorkingDir",
-        }
-    }
-}
-
-impl fmt::Display for Field {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl From<Field> for String {
-    fn from(field: Field) -> Self {
-        field.to_string()
-    }
+    exceptions: Vec<Exception>,
 }
 
 impl Configuration {
-    /// A verifier that accepts no change.
+    /// A verifier without exceptions.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The same, accepting that a field changes, for a reason that the verdict will have.
+    /// The same, accepting that the fields change that the pattern names, as the configuration spells them:
+    /// `Entrypoint`, `Env`.
     #[must_use]
-    pub fn accepting(mut self, field: Field, reason: impl Into<String>) -> Self {
-        self.accepted.insert(field, reason.into());
+    pub fn excepting(mut self, exception: Exception) -> Self {
+        self.exceptions.push(exception);
         self
     }
 
     async fn pair(&self, pair: Pair<'_>, cx: &Context) -> Result<Reason> {
         let (before, after) = (Started::of(pair.before, cx).await?, Started::of(pair.after, cx).await?);
-        let mut because = self.fields(pair.before.config(), pair.after.config());
+        let mut because = self.fields(pair.before.config(), pair.after.config(), cx);
         because.extend(
             [program(&before, &after, Words::Entrypoint), program(&before, &after, Words::Command)]
                 .into_iter()
@@ -152,20 +62,19 @@ impl Configuration {
     }
 
     /// A reason for each field that differs, and one for all that do not.
-    fn fields(&self, before: &Config, after: &Config) -> Vec<Reason> {
+    fn fields(&self, before: &Config, after: &Config, cx: &Context) -> Vec<Reason> {
         let (old, new) = (execution(before), execution(after));
         let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
         let (mut reasons, mut same) = (Vec::new(), 0);
         for name in names {
-            let field = Field::named(name);
             let (old, new) = (old.get(name).unwrap_or(&Value::Null), new.get(name).unwrap_or(&Value::Null));
-            match (differs(&field, old, new), self.accepted.get(&field)) {
-                (None, _) => same += 1,
-                (Some(reason), _) if reason.holds => reasons.push(reason),
-                (Some(reason), Some(why)) => {
-                    reasons.push(Reason::yes(format!("{}; accepted: {why}", reason.message)));
+            match differs(name, old, new) {
+                None => same += 1,
+                Some(reason) if reason.holds => reasons.push(reason),
+                Some(reason) => {
+                    let excepted = Exception::judge(self.exceptions.iter(), name, &reason.message, cx.now());
+                    reasons.push(excepted.unwrap_or(reason));
                 }
-                (Some(reason), None) => reasons.push(reason),
             }
         }
         reasons.insert(0, Reason::yes(format!("{same} fields of the configuration are as before")));
@@ -221,11 +130,11 @@ fn is_empty(value: &Value) -> bool {
 }
 
 /// How a field differs, and whether it may.
-fn differs(field: &Field, old: &Value, new: &Value) -> Option<Reason> {
+fn differs(field: &str, old: &Value, new: &Value) -> Option<Reason> {
     match field {
         _ if old == new => None,
-        Field::Env => named(field, &variables(old), &variables(new), |_, _| false),
-        Field::Labels => {
+        "Env" => named(field, &variables(old), &variables(new), |_, _| false),
+        "Labels" => {
             let may = |name: &str, change: Change| change == Change::Added || name.starts_with(PATCH_LABELS);
             named(field, &labels(old), &labels(new), may)
         }
@@ -243,7 +152,7 @@ enum Change {
 
 type Named = BTreeMap<String, String>;
 
-fn named(field: &Field, old: &Named, new: &Named, may: impl Fn(&str, Change) -> bool) -> Option<Reason> {
+fn named(field: &str, old: &Named, new: &Named, may: impl Fn(&str, Change) -> bool) -> Option<Reason> {
     let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
     let changes = names.into_iter().filter_map(|name| {
         let (change, word) = match (old.get(name), new.get(name)) {

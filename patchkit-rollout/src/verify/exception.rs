@@ -1,7 +1,10 @@
+use std::fmt;
+
 use jiff::Timestamp;
+use patchkit_core::{LastDay, Reason};
 use serde::{Deserialize, Serialize};
 
-/// Something that a check finds and that somebody answers for, until a time.
+/// Something that a check finds and that somebody answers for, until a day.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exception {
     /// What it is about, with `*` for any characters and `?` for one: `usr/bin/ping`, `opt/app/*`.
@@ -10,8 +13,8 @@ pub struct Exception {
     pub owner: String,
     /// Why it is accepted.
     pub reason: String,
-    /// From when on it counts no more.
-    pub expires: Timestamp,
+    /// The last day on which it counts.
+    pub expires: LastDay,
 }
 
 impl Exception {
@@ -21,15 +24,26 @@ impl Exception {
         matches(&self.pattern, subject)
     }
 
-    /// Whether it counts no more.
-    #[must_use]
-    pub fn has_expired(&self, now: Timestamp) -> bool {
-        now >= self.expires
+    /// What becomes of a fault by the exceptions that cover its subject: one that still counts lets it pass until then.
+    /// Nothing where none covers it.
+    pub(super) fn judge<'a>(
+        exceptions: impl Iterator<Item = &'a Self>,
+        subject: &str,
+        fault: &str,
+        now: Timestamp,
+    ) -> Option<Reason> {
+        let longest = exceptions.filter(|exception| exception.covers(subject)).max_by_key(|it| it.expires)?;
+        Some(match longest.expires.is_over(now) {
+            true => Reason::no(format!("{fault}; its exception has expired")),
+            false => Reason::yes(format!("{fault}; {longest}")).until(longest.expires.end()),
+        })
     }
+}
 
-    /// What follows the subject when it is accepted.
-    pub(super) fn said(&self) -> String {
-        format!("accepted by {} until {}: {}", self.owner, self.expires, self.reason)
+/// `accepted by alice until 2026-12-31: reason`
+impl fmt::Display for Exception {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "accepted by {} until {}: {}", self.owner, self.expires, self.reason)
     }
 }
 

@@ -18,11 +18,13 @@ pub mod scripts;
 pub mod suite;
 
 mod accounts;
+mod check_profile;
 mod exception;
 mod owners;
 mod pair;
 mod programs;
 
+pub use check_profile::CheckProfile;
 pub use configuration::Configuration;
 pub use exception::{Exception, matches};
 pub use hardening::Hardening;

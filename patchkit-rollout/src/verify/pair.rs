@@ -31,11 +31,11 @@ pub(super) fn evidence(kind: &str, image: &Image, content: &impl Serialize) -> E
 
 /// One reason about an image that holds where all that it rests on does.
 pub(super) fn together(message: impl Into<String>, because: Vec<Reason>) -> Reason {
-    Reason { holds: because.iter().all(|reason| reason.holds), message: message.into(), because }
+    Reason::of(because.iter().all(|reason| reason.holds), message, because)
 }
 
 /// One reason about a platform's image, in one of two ways of saying it: that all it rests on holds, or that it does not.
 pub(super) fn judged(platform: &Platform, [well, ill]: [&str; 2], because: Vec<Reason>) -> Reason {
     let holds = because.iter().all(|reason| reason.holds);
-    Reason { holds, message: format!("{platform} {}", if holds { well } else { ill }), because }
+    Reason::of(holds, format!("{platform} {}", if holds { well } else { ill }), because)
 }

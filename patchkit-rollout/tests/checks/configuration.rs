@@ -1,5 +1,5 @@
 use patchkit_core::{Context, Image, Verdict, Verifier, conformance};
-use patchkit_rollout::verify::{Configuration, configuration::Field};
+use patchkit_rollout::verify::{Configuration, Exception};
 use serde_json::json;
 
 use super::support::{Made, faults, layout_image, mode, over, patched, plain, says, shared_data, with_config};
@@ -36,9 +36,16 @@ async fn every_field_counts_and_can_be_accepted() {
         let after = with_config(&before, json!({ field: value }));
         let found = verdict(&Configuration::new(), &before, &after).await;
         assert_eq!(faults(&found.reasons).len(), 1, "{field}: {:?}", found.reasons);
-        let accepting = Configuration::new().accepting(Field::named(field), "asked for");
-        let found = verdict(&accepting, &before, &after).await;
-        assert!(found.passes() && says(&found.reasons, "accepted: asked for"), "{field}: {:?}", found.reasons);
+        let exception = |pattern: &str| Exception {
+            pattern: pattern.into(),
+            owner: "ana".into(),
+            reason: "asked for".into(),
+            expires: "2999-01-01".parse().unwrap(),
+        };
+        let found = verdict(&Configuration::new().excepting(exception(field)), &before, &after).await;
+        let said = "accepted by ana until 2999-01-01: asked for";
+        assert!(found.passes() && says(&found.reasons, said), "{field}: {:?}", found.reasons);
+        assert!(!verdict(&Configuration::new().excepting(exception("Other")), &before, &after).await.passes());
     }
 }
 

@@ -178,6 +178,11 @@ fn what_is_no_suite_is_refused() {
         ("confined: [seccomp]\ntests: [{ name: a, command: [x] }]", "no service"),
         ("tests: [{ name: a, command: [x], reprot: {} }]", "reprot"),
         ("tests: [{ name: a, command: [x], time: soon }]", "soon"),
+        (
+            "tests: [{ name: a, command: [x] }]\nrules:\n  accepted: [{ test: t, kind: slower, owner: '', reason: r, \
+             expires: 2026-12-31 }]",
+            "accepted of t has no owner",
+        ),
     ] {
         let error = Suite::parse(yaml).unwrap_err().to_string();
         assert!(error.contains(named), "{yaml}: {error}");

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::{End, Scope};
+use super::{End, Scope, scope::UBUNTU};
 
 /// A release, and for whom its fixes are.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -167,34 +167,8 @@ pub(super) fn of_name(name: &str) -> Option<Platform> {
 
 /// The release of Ubuntu that a codename means.
 pub(super) fn ubuntu(codename: &str) -> Option<Platform> {
-    const RELEASES: [(&str, &str); 24] = [
-        ("precise", "12.04"),
-        ("trusty", "14.04"),
-        ("xenial", "16.04"),
-        ("yakkety", "16.10"),
-        ("zesty", "17.04"),
-        ("artful", "17.10"),
-        ("bionic", "18.04"),
-        ("cosmic", "18.10"),
-        ("disco", "19.04"),
-        ("eoan", "19.10"),
-        ("focal", "20.04"),
-        ("groovy", "20.10"),
-        ("hirsute", "21.04"),
-        ("impish", "21.10"),
-        ("jammy", "22.04"),
-        ("kinetic", "22.10"),
-        ("lunar", "23.04"),
-        ("mantic", "23.10"),
-        ("noble", "24.04"),
-        ("oracular", "24.10"),
-        ("plucky", "25.04"),
-        ("questing", "25.10"),
-        ("resolute", "26.04"),
-        ("stonking", "26.10"),
-    ];
     let (archive, codename) = codename.split_once('/').unwrap_or(("", codename));
-    let (_, release) = RELEASES.iter().find(|(name, _)| *name == codename)?;
+    let (_, release) = UBUNTU.iter().find(|(name, _)| *name == codename)?;
     match archive {
         "" => Some(Platform::new("ubuntu", release)),
         // Archives of Ubuntu Pro with the same versions and later ones.

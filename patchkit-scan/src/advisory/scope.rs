@@ -56,12 +56,18 @@ const PURL_TYPES: [(&str, &str); 7] = [
     ("swift", "swifturl"),
 ];
 
-/// Ubuntu's releases with long support, and those around them, by codename.
-const UBUNTU: [(&str, &str); 16] = [
+/// Ubuntu's releases, by codename.
+pub(super) const UBUNTU: [(&str, &str); 24] = [
     ("precise", "12.04"),
     ("trusty", "14.04"),
     ("xenial", "16.04"),
+    ("yakkety", "16.10"),
+    ("zesty", "17.04"),
+    ("artful", "17.10"),
     ("bionic", "18.04"),
+    ("cosmic", "18.10"),
+    ("disco", "19.04"),
+    ("eoan", "19.10"),
     ("focal", "20.04"),
     ("groovy", "20.10"),
     ("hirsute", "21.04"),
@@ -74,6 +80,8 @@ const UBUNTU: [(&str, &str); 16] = [
     ("oracular", "24.10"),
     ("plucky", "25.04"),
     ("questing", "25.10"),
+    ("resolute", "26.04"),
+    ("stonking", "26.10"),
 ];
 
 /// Debian's releases, by codename. Before the fourth, minor numbers were releases too.

@@ -83,7 +83,9 @@ impl Vex {
                     warnings.push(format!("{} counts, since statements contradict each other: {why}", finding.key()));
                     kept.push(finding);
                 }
-                Judgement::Cleared { by, reason, source } => dropped.push(Suppressed { finding, by, reason, source }),
+                Judgement::Cleared { by, reason, source } => {
+                    dropped.push(Suppressed { finding, by, reason, source, until: None })
+                }
             }
         }
         for document in &self.documents {

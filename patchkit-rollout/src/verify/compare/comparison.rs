@@ -4,7 +4,7 @@ use std::{
     time::Duration,
 };
 
-use jiff::civil::Date;
+use jiff::Timestamp;
 use patchkit_core::Reason;
 use serde::Serialize;
 
@@ -58,7 +58,7 @@ pub struct Comparison {
     #[serde(skip)]
     rules: Vec<Accepted>,
     #[serde(skip)]
-    today: Date,
+    now: Timestamp,
 }
 
 /// A test that differs.
@@ -175,9 +175,9 @@ pub struct CoverageChange {
 }
 
 impl Comparison {
-    /// Compares the runs by the rules; what expired before today does not count.
+    /// Compares the runs by the rules; what is accepted until before now does not count.
     #[must_use]
-    pub fn of(before: &Attempts, after: &Attempts, rules: &Rules, today: Date) -> Self {
+    pub fn of(before: &Attempts, after: &Attempts, rules: &Rules, now: Timestamp) -> Self {
         let Classes { newly_failing, newly_skipped, vanished, appeared, fixed, still_failing, slower, flaky } =
             classify(before, after, rules);
         let mut comparison = Self {
@@ -197,7 +197,7 @@ impl Comparison {
             coverage: None,
             significance: rules.significance,
             rules: rules.accepted.clone(),
-            today,
+            now,
         };
         comparison.accept();
         comparison
@@ -266,14 +266,15 @@ impl Comparison {
     /// Whether somebody accepts it; who does, or did until it expired, is noted.
     fn is_accepted(&mut self, subject: &str, kind: AcceptedKind) -> bool {
         let matching = |by: &&Accepted| by.kind == kind && by.test.matches_text(subject);
-        let (valid, expired): (Vec<_>, Vec<_>) =
-            self.rules.iter().filter(matching).partition(|by| by.is_valid(self.today));
-        let noted = |by: &Accepted| AcceptedDifference { subject: subject.to_owned(), by: by.clone() };
-        match valid.first() {
-            Some(by) => self.accepted.push(noted(by)),
-            None => self.expired.extend(expired.into_iter().map(noted)),
+        let Some(longest) = self.rules.iter().filter(matching).max_by_key(|by| by.expires) else { return false };
+        let noted = AcceptedDifference { subject: subject.to_owned(), by: longest.clone() };
+        let is_over = longest.expires.is_over(self.now);
+        if is_over {
+            self.expired.push(noted)
+        } else {
+            self.accepted.push(noted)
         }
-        !valid.is_empty()
+        !is_over
     }
 }
 

@@ -7,8 +7,8 @@
 //! let run = |text: &str| Attempts::of(Format::Tap.parse(text.as_bytes()).unwrap());
 //! let before = run("1..2\nok 1 - opens\nok 2 - closes\n");
 //! let after = run("1..1\nok 1 - opens\n");
-//! let today = "2026-11-28".parse().unwrap();
-//! let comparison = Comparison::of(&before, &after, &Rules::default(), today);
+//! let now = "2026-11-28T12:00:00Z".parse().unwrap();
+//! let comparison = Comparison::of(&before, &after, &Rules::default(), now);
 //! assert!(!comparison.passes());
 //! assert_eq!(comparison.vanished[0].test.to_string(), "closes");
 //! ```

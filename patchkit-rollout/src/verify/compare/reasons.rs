@@ -44,14 +44,13 @@ fn none(what: &str, tests: &[impl Display]) -> Reason {
     }
 }
 
-fn list(reason: Reason, items: &[impl Display]) -> Reason {
+fn list(mut reason: Reason, items: &[impl Display]) -> Reason {
     let holds = reason.holds;
-    let of = |message: String| if holds { Reason::yes(message) } else { Reason::no(message) };
-    let named = items.iter().take(NAMED).fold(reason, |reason, item| reason.with(of(item.to_string())));
-    match items.len().saturating_sub(NAMED) {
-        0 => named,
-        more => named.with(of(format!("and {more} more"))),
-    }
+    let more = items.len().saturating_sub(NAMED);
+    let more = (more > 0).then(|| format!("and {more} more"));
+    let named = items.iter().take(NAMED).map(ToString::to_string).chain(more);
+    reason.because.extend(named.map(|message| Reason::of(holds, message, Vec::new())));
+    reason
 }
 
 fn flaky(comparison: &Comparison) -> Reason {
@@ -95,7 +94,7 @@ fn coverage(change: &CoverageChange) -> Reason {
     let total_holds = *drop <= bounds.total_drop + 1e-9;
     let holds = total_holds && over.is_empty();
     let message = format!("coverage was {before} and is {after}");
-    let mut reason = Reason { holds, message, because: Vec::new() };
+    let mut reason = Reason::of(holds, message, Vec::new());
     if !total_holds {
         let text = format!("{drop:.2} points are lost, and {:.2} are allowed", bounds.total_drop);
         reason = reason.with(Reason::no(text));
@@ -109,7 +108,7 @@ fn coverage(change: &CoverageChange) -> Reason {
     reason.because.extend(no.into_iter().chain(yes).take(NAMED));
     match more {
         0 => reason,
-        more => reason.with(Reason { holds, message: format!("and {more} more files"), because: Vec::new() }),
+        more => reason.with(Reason::of(holds, format!("and {more} more files"), Vec::new())),
     }
 }
 
@@ -139,7 +138,8 @@ fn notes(comparison: &Comparison) -> Vec<Reason> {
     note(appeared.len(), "tests are new", &|reason| list(reason, appeared));
     note(fixed.len(), "tests are better than before", &|reason| list(reason, fixed));
     note(still_failing.len(), "tests fail as they did before", &|reason| list(reason, still_failing));
-    note(accepted.len(), "differences are accepted", &|reason| list(reason, accepted));
+    let until = accepted.iter().map(|accepted| accepted.by.expires.end()).min();
+    note(accepted.len(), "differences are accepted", &|reason| list(reason, accepted).until(until));
     note(expired.len(), "acceptances have expired and do not count", &|reason| list(reason, expired));
     notes
 }

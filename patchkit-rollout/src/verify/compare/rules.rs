@@ -1,6 +1,6 @@
 use std::{fmt, time::Duration};
 
-use jiff::civil::Date;
+use patchkit_core::LastDay;
 use serde::{Deserialize, Serialize};
 
 use crate::verify::report::TestPattern;
@@ -82,15 +82,7 @@ pub struct Accepted {
     /// Why it is right.
     pub reason: String,
     /// The last day on which it counts.
-    pub expires: Date,
-}
-
-impl Accepted {
-    /// Whether it still counts.
-    #[must_use]
-    pub fn is_valid(&self, today: Date) -> bool {
-        today <= self.expires
-    }
+    pub expires: LastDay,
 }
 
 /// `accepted by alice until 2026-12-31: reason`

@@ -180,16 +180,16 @@ impl Exercise {
             Require::EveryFix => gap.untouched && !gap.fixes.is_empty(),
             Require::Nothing => false,
         };
-        let gaps = self.gaps.iter().map(|gap| Reason { holds: !fails(gap), message: gap.said(), because: vec![] });
+        let gaps = self.gaps.iter().map(|gap| Reason::of(!fails(gap), gap.said(), vec![]));
         let mut because: Vec<_> = gaps.collect();
         if self.seen == Sight::Nothing && !(self.gaps.is_empty() && self.covered.is_empty()) {
             let holds = require == Require::Nothing;
             let message = if holds { self.unseen() } else { format!("could not tell: {}", self.unseen()) };
-            because.push(Reason { holds, message, because: vec![] });
+            because.push(Reason::of(holds, message, vec![]));
         }
         let files: usize = self.gaps.iter().map(|gap| gap.files.len()).sum();
         let message = format!("{} changed files were used, {files} were not{}", self.covered.len(), self.hint());
-        Reason { holds: because.iter().all(|reason| reason.holds), message, because }
+        Reason::of(because.iter().all(|reason| reason.holds), message, because)
     }
 
     fn unseen(&self) -> String {

@@ -60,14 +60,8 @@ impl Profile {
         if self.ignored.contains(&weakness.check) {
             return Reason::yes(format!("{said}; not checked"));
         }
-        let covering = || {
-            let mine = self.exceptions.iter().filter(|(check, _)| *check == weakness.check);
-            mine.map(|(_, exception)| exception).filter(|exception| exception.covers(&weakness.subject))
-        };
-        match covering().find(|exception| !exception.has_expired(cx.now())) {
-            Some(exception) => Reason::yes(format!("{said}; {}", exception.said())),
-            None if covering().next().is_some() => Reason::no(format!("{said}; its exception has expired")),
-            None => Reason::no(said).with(Reason::no(weakness.check.reason())),
-        }
+        let mine = self.exceptions.iter().filter(|(check, _)| *check == weakness.check);
+        let excepted = Exception::judge(mine.map(|(_, exception)| exception), &weakness.subject, &said, cx.now());
+        excepted.unwrap_or_else(|| Reason::no(said).with(Reason::no(weakness.check.reason())))
     }
 }

@@ -7,6 +7,7 @@ use patchkit_core::{
 use serde::Serialize;
 
 use super::{Interfaces, Layers, Linkage, LoadChange, LoadOptions, LoadReport, compare, compare::counts, interfaces};
+use crate::verify::Exception;
 
 /// How many faults a reason names; the evidence has all.
 const MAX_NAMED: usize = 50;
@@ -21,6 +22,7 @@ const MAX_NAMED: usize = 50;
 #[derive(Clone, Debug, Default)]
 pub struct Loading {
     options: LoadOptions,
+    exceptions: Vec<Exception>,
 }
 
 impl Loading {
@@ -33,13 +35,20 @@ impl Loading {
     /// The same, with other options.
     #[must_use]
     pub fn with_options(self, options: LoadOptions) -> Self {
-        Self { options }
+        Self { options, ..self }
+    }
+
+    /// The same, accepting what the files miss that the pattern names by their paths: `opt/old/bin/*`.
+    #[must_use]
+    pub fn excepting(mut self, exception: Exception) -> Self {
+        self.exceptions.push(exception);
+        self
     }
 }
 
 impl Plugin for Loading {
     fn info(&self) -> PluginInfo {
-        PluginInfo::new("loading", env!("CARGO_PKG_VERSION")).configured(&self.options.levels)
+        PluginInfo::new("loading", env!("CARGO_PKG_VERSION")).configured(&(&self.options.levels, &self.exceptions))
     }
 }
 
@@ -54,10 +63,44 @@ impl Verifier for Loading {
             let after = Linkage::read(image, &mut layers, &self.options, cx).await?;
             let change = compare(&before, &after);
             let interfaces = interfaces(&before, &after);
-            verdict.reasons.push(reason(image, &after, &change, &interfaces));
+            verdict.reasons.push(self.reason(image, &after, &change, &interfaces, cx));
             verdict.evidence.push(evidence(image, &after, &change, &interfaces));
         }
         Ok(verdict)
+    }
+}
+
+impl Loading {
+    fn reason(
+        &self,
+        image: &Image,
+        after: &Linkage,
+        change: &LoadChange,
+        interfaces: &Interfaces,
+        cx: &Context,
+    ) -> Reason {
+        let (programs, libraries) = counts(after);
+        let platform = image.platform();
+        let broken = change.broken.iter().map(|fault| {
+            let said = fault.to_string();
+            let excepted = Exception::judge(self.exceptions.iter(), &fault.file, &said, cx.now());
+            excepted.unwrap_or_else(|| Reason::no(said))
+        });
+        let (excepted, broken): (Vec<_>, Vec<_>) = broken.partition(|fault| fault.holds);
+        let mut reason = match broken.len() {
+            0 => Reason::yes(format!("{platform}: {programs} programs and {libraries} libraries are loaded as before")),
+            n => Reason::no(format!("{platform}: {n} things are missing that were found before")),
+        };
+        let more = broken.len().saturating_sub(MAX_NAMED);
+        let more = (more > 0).then(|| Reason::no(format!("and {more} more")));
+        reason.because.extend(broken.into_iter().take(MAX_NAMED).chain(more).chain(excepted));
+        let (touched, changed) = (interfaces.programs.len(), interfaces.changed.len());
+        let message =
+            format!("{changed} libraries changed, which touches {touched} of {} programs", interfaces.of_programs);
+        reason = reason.with(Reason::yes(message));
+        let known = change.known.iter().filter(|fault| !fault.is_left_to_hosts());
+        reason.because.extend(known.take(MAX_NAMED).map(|fault| Reason::yes(format!("was so before: {fault}"))));
+        reason
     }
 }
 
@@ -68,26 +111,6 @@ impl Verifier for Loading {
 pub async fn check(image: &Image, cx: &Context) -> Result<LoadReport> {
     let linkage = Linkage::read(image, &mut Layers::default(), &LoadOptions::default(), cx).await?;
     Ok(linkage.report())
-}
-
-fn reason(image: &Image, after: &Linkage, change: &LoadChange, interfaces: &Interfaces) -> Reason {
-    let (programs, libraries) = counts(after);
-    let platform = image.platform();
-    let (touched, changed) = (interfaces.programs.len(), interfaces.changed.len());
-    let mut reason = match change.broken.len() {
-        0 => Reason::yes(format!("{platform}: {programs} programs and {libraries} libraries are loaded as before")),
-        n => Reason::no(format!("{platform}: {n} things are missing that were found before")),
-    };
-    reason.because.extend(change.broken.iter().take(MAX_NAMED).map(|fault| Reason::no(fault.to_string())));
-    if change.broken.len() > MAX_NAMED {
-        reason.because.push(Reason::no(format!("and {} more", change.broken.len() - MAX_NAMED)));
-    }
-    let message =
-        format!("{changed} libraries changed, which touches {touched} of {} programs", interfaces.of_programs);
-    reason = reason.with(Reason::yes(message));
-    let known = change.known.iter().filter(|fault| !fault.is_left_to_hosts());
-    reason.because.extend(known.take(MAX_NAMED).map(|fault| Reason::yes(format!("was so before: {fault}"))));
-    reason
 }
 
 #[derive(Serialize)]

@@ -115,12 +115,8 @@ impl Scripts {
 
     /// A fault, unless somebody answers for it.
     fn unless(&self, subject: &str, fault: String, cx: &Context) -> Reason {
-        let covering = || self.exceptions.iter().filter(|exception| exception.covers(subject));
-        match covering().find(|exception| !exception.has_expired(cx.now())) {
-            Some(exception) => Reason::yes(format!("{fault}; {}", exception.said())),
-            None if covering().next().is_some() => Reason::no(format!("{fault}; its exception has expired")),
-            None => Reason::no(fault),
-        }
+        let excepted = Exception::judge(self.exceptions.iter(), subject, &fault, cx.now());
+        excepted.unwrap_or_else(|| Reason::no(fault))
     }
 
     async fn pair(&self, pair: Pair<'_>, cx: &Context) -> Result<(Reason, Findable)> {

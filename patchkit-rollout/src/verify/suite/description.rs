@@ -19,7 +19,7 @@ use crate::verify::{
         isolation::{Expectation, Forbidden},
         readiness::Readiness,
     },
-    compare::Rules,
+    compare::{Accepted, Rules},
     coverage::CoverageFormat,
     exercise::Require,
     report::{self, TestId},
@@ -139,6 +139,10 @@ impl Suite {
         }
         if let Some(test) = self.tests.iter().find(|test| test.command.is_empty()) {
             return Err(format!("the test {} has no command", test.name));
+        }
+        let blank = |accepted: &&Accepted| accepted.owner.trim().is_empty() || accepted.reason.trim().is_empty();
+        if let Some(accepted) = self.rules.accepted.iter().find(blank) {
+            return Err(format!("what is accepted of {} has no owner or no reason", accepted.test));
         }
         let files = self
             .tests

@@ -1,7 +1,6 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
-use jiff::tz::TimeZone;
 use patchkit_core::{
     Context, Digest, Evidence, Image, Ledger, Patched, Platform, Plugin, PluginInfo, Reason, Result, Runtime, Verdict,
     Verifier,
@@ -122,8 +121,7 @@ impl<R: Runtime> SuiteVerifier<R> {
     }
 
     fn compare(&self, before: &[SuiteRun], after: &[SuiteRun], cx: &Context) -> Comparison {
-        let today = cx.now().to_zoned(TimeZone::UTC).date();
-        let comparison = Comparison::of(&attempts(before), &attempts(after), &self.suite.rules, today);
+        let comparison = Comparison::of(&attempts(before), &attempts(after), &self.suite.rules, cx.now());
         match (&before[0].coverage, &after[0].coverage) {
             (None, None) => comparison,
             (old, new) => {

@@ -232,7 +232,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<ForeignReport, ReportError> {
         });
         let texts: Vec<_> = texts.filter(|text| !text.is_empty()).collect();
         let reason = if texts.is_empty() { "ignored".to_owned() } else { texts.join(", ") };
-        collector.suppressed(Suppressed { finding, by: "grype".into(), reason, source: "its ignore rules".into() });
+        let (by, source) = ("grype".into(), "its ignore rules".into());
+        collector.suppressed(Suppressed { finding, by, reason, source, until: None });
     }
     Ok(collector.finish())
 }

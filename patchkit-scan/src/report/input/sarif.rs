@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use jiff::Timestamp;
 use patchkit_core::{Finding, FixState, Purl, Suppressed};
 use serde::Deserialize;
 use serde_json::Value;
@@ -138,8 +139,8 @@ impl Outcome {
         let own = |name: &str| self.properties.get(name).cloned();
         if let Some(finding) = own("finding").and_then(|value| serde_json::from_value::<Finding>(value).ok()) {
             match own("suppressed").and_then(|value| serde_json::from_value(value).ok()) {
-                Some(Dropped { by, reason, source }) => {
-                    collector.suppressed(Suppressed { finding, by, reason, source });
+                Some(Dropped { by, reason, source, until }) => {
+                    collector.suppressed(Suppressed { finding, by, reason, source, until });
                 }
                 None => collector.finding(finding),
             }
@@ -171,4 +172,6 @@ struct Dropped {
     by: String,
     reason: String,
     source: String,
+    #[serde(default)]
+    until: Option<Timestamp>,
 }

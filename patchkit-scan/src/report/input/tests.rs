@@ -32,7 +32,8 @@ fn kept(format: Format, finding: &Finding) -> Finding {
 
 fn kept_suppressed(format: Format, suppressed: &Suppressed) -> Suppressed {
     let by = if format == Format::Trivy { suppressed.source.clone() } else { suppressed.by.clone() };
-    Suppressed { finding: kept(format, &suppressed.finding), by, ..suppressed.clone() }
+    let until = suppressed.until.filter(|_| matches!(format, Format::Json | Format::Sarif | Format::Spdx));
+    Suppressed { finding: kept(format, &suppressed.finding), by, until, ..suppressed.clone() }
 }
 
 #[test]

@@ -195,7 +195,7 @@ fn take(collector: &mut Collector, target: &Target) {
         if let Some(finding) = finding.finding(collector, target, &known) {
             let reason = if statement.is_empty() { status } else { statement };
             let (by, reason, source) = (source.clone(), reason.clone(), source.clone());
-            collector.suppressed(Suppressed { finding, by, reason, source });
+            collector.suppressed(Suppressed { finding, by, reason, source, until: None });
         }
     }
 }

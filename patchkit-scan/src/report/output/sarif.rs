@@ -116,7 +116,8 @@ fn result(
         let why = format!("{} ({}, {})", suppressed.reason, suppressed.by, suppressed.source);
         json!([{"kind": "external", "status": "accepted", "justification": why}])
     });
-    let why = suppressed.map(|s| json!({"by": s.by, "reason": s.reason, "source": s.source}));
+    let why =
+        suppressed.map(|s| compact(json!({"by": s.by, "reason": s.reason, "source": s.source, "until": s.until})));
     compact(json!({
         "ruleId": finding.id,
         "ruleIndex": rule,

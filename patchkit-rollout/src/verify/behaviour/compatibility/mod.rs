@@ -72,7 +72,7 @@ impl Compatibility for Hooks {
                 Answered::Reasons(because) => {
                     let holds = because.iter().all(|reason| reason.holds);
                     let word = if holds { "is" } else { "is not" };
-                    Reason { holds, message: format!("{name} {word} compatible"), because }
+                    Reason::of(holds, format!("{name} {word} compatible"), because)
                 }
             });
         }
@@ -92,7 +92,7 @@ pub struct Answer {
 
 impl Answer {
     fn reasons(self) -> Vec<Reason> {
-        let reason = |message: String| Reason { holds: self.compatible, message, because: Vec::new() };
+        let reason = |message: String| Reason::of(self.compatible, message, Vec::new());
         match self.reasons.is_empty() {
             true => vec![reason(format!("the hook answers: compatible {}", self.compatible))],
             false => self.reasons.into_iter().map(reason).collect(),

@@ -130,7 +130,7 @@ pub(super) fn compare(
     }
     let holds = because.iter().all(|reason| reason.holds);
     let word = if holds { "keeps" } else { "breaks" };
-    Reason { holds, message: format!("{name} {word} its contract as far as the original does"), because }
+    Reason::of(holds, format!("{name} {word} its contract as far as the original does"), because)
 }
 
 fn same(what: &str, was: String, is: String) -> Reason {

@@ -37,7 +37,7 @@ pub async fn check(
     }
     if !left_out.is_empty() {
         let message = format!("{} operations are not called", left_out.len());
-        reasons.push(Reason { holds: true, message, because: left_out });
+        reasons.push(Reason::of(true, message, left_out));
     }
     Ok(reasons)
 }

@@ -55,11 +55,10 @@ fn compare(name: &str, contracts: [&Contract; 2], was: &Operation<'_>, is: &Oper
     walk.responses(was, is);
     match walk.found.is_empty() {
         true => Reason::yes(format!("{name} is declared as before")),
-        false => Reason {
-            holds: false,
-            message: format!("{name} is declared otherwise"),
-            because: walk.found.into_iter().map(Reason::no).collect(),
-        },
+        false => {
+            let because = walk.found.into_iter().map(Reason::no).collect();
+            Reason::of(false, format!("{name} is declared otherwise"), because)
+        }
     }
 }
 

@@ -221,7 +221,7 @@ fn is_required(part: &str, probe: &Probe, body: &SeenBody) -> bool {
 fn whole(probe: &Probe, because: Vec<Reason>) -> Reason {
     let holds = because.iter().all(|reason| reason.holds);
     let word = if holds { "answers" } else { "does not answer" };
-    Reason { holds, message: format!("probe {} {word} as before", probe.name), because }
+    Reason::of(holds, format!("probe {} {word} as before", probe.name), because)
 }
 
 async fn sample(probe: &Probe, container: &dyn Container, cx: &Context) -> Result<Duration> {
