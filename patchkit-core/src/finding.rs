@@ -313,7 +313,7 @@ impl ScanReport {
         self.packages.iter().find(|package| package.purl == *purl)
     }
 
-    /// When it ends to count: the first finding that is let pass counts again. A pipeline then scans again.
+    /// When it stops counting: the first finding that is let pass counts again. A pipeline then scans again.
     #[must_use]
     pub fn counts_until(&self) -> Option<Timestamp> {
         self.suppressed.iter().filter_map(|suppressed| suppressed.until).min()

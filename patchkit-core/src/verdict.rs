@@ -28,7 +28,7 @@ pub struct Reason {
     /// What it rests on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub because: Vec<Reason>,
-    /// When it ends to count, where it does: it rests on something that somebody accepts until then.
+    /// When it stops counting, where it does: it rests on something that somebody accepts until then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
 }
@@ -63,7 +63,7 @@ impl Reason {
         self
     }
 
-    /// When it ends to count, by itself or by what it rests on.
+    /// When it stops counting, by itself or by what it rests on.
     #[must_use]
     pub fn counts_until(&self) -> Option<Timestamp> {
         self.because.iter().filter_map(Self::counts_until).chain(self.until).min()
@@ -104,7 +104,7 @@ impl Verdict {
         !self.reasons.is_empty() && self.reasons.iter().all(|reason| reason.holds)
     }
 
-    /// When it ends to count: the first of its reasons does. A pipeline then asks the verifier again.
+    /// When it stops counting: the first of its reasons does. A pipeline then asks the verifier again.
     #[must_use]
     pub fn counts_until(&self) -> Option<Timestamp> {
         self.reasons.iter().filter_map(Reason::counts_until).min()

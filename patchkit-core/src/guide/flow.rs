@@ -51,4 +51,5 @@
 //!
 //! A run that crashed, or that waits for a person, is resumed by running the same pipeline on the same target again.
 //! With a ledger, what a plugin of the same name, version and configuration made of the same input is taken from there.
-//! Witnesses are never stored: the verdict may come from the record, the decision of a gate never does.
+//! Witnesses are never stored: the verdict may come from the record, the decision of a gate never does. What rests on
+//! something that is accepted for a time says [until](method@crate::Reason::until) when, and is asked again after that.

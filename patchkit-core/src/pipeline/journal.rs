@@ -33,7 +33,7 @@ impl Key<'_> {
 
 /// A result that can be taken from the record.
 pub(super) trait Recorded: Serialize + DeserializeOwned {
-    /// When it ends to count, where it does.
+    /// When it stops counting, where it does.
     fn counts_until(&self) -> Option<Timestamp> {
         None
     }

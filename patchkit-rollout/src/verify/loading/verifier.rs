@@ -1,13 +1,14 @@
 //! The verifier.
 
 use async_trait::async_trait;
-use patchkit_core::{
-    Context, Evidence, Image, MediaType, Patched, Plugin, PluginInfo, Reason, Result, Verdict, Verifier,
-};
+use patchkit_core::{Context, Evidence, Image, Patched, Plugin, PluginInfo, Reason, Result, Verdict, Verifier};
 use serde::Serialize;
 
 use super::{Interfaces, Layers, Linkage, LoadChange, LoadOptions, LoadReport, compare, compare::counts, interfaces};
-use crate::verify::Exception;
+use crate::verify::{
+    Exception,
+    pair::{self, Pair},
+};
 
 /// How many faults a reason names; the evidence has all.
 const MAX_NAMED: usize = 50;
@@ -56,8 +57,7 @@ impl Plugin for Loading {
 impl Verifier for Loading {
     async fn verify(&self, patched: &Patched, cx: &Context) -> Result<Verdict> {
         let mut verdict = Verdict { subject: *patched.images().digest(), reasons: vec![], evidence: vec![] };
-        let originals = patched.planned().scanned().target().images().images();
-        for (original, image) in originals.iter().zip(patched.images().images()) {
+        for Pair { before: original, after: image, .. } in pair::pairs(patched) {
             let mut layers = Layers::default();
             let before = Linkage::read(original, &mut layers, &self.options, cx).await?;
             let after = Linkage::read(image, &mut layers, &self.options, cx).await?;
@@ -127,11 +127,6 @@ struct Document<'a> {
 fn evidence(image: &Image, after: &Linkage, change: &LoadChange, interfaces: &Interfaces) -> Evidence {
     let (programs, libraries) = counts(after);
     let platform = image.platform().to_string();
-    let name = format!("loading-{}-{}.json", platform.replace('/', "-"), image.digest().short());
     let document = Document { platform, programs, libraries, change, notes: after.notes(), interfaces };
-    Evidence {
-        name,
-        media_type: MediaType::new("application/json"),
-        content: serde_json::to_string(&document).expect("a report has only string keys"),
-    }
+    pair::evidence("loading", image, &document)
 }
