@@ -6,8 +6,8 @@ mod support;
 
 use std::{
     fs,
-    os::unix::fs::MetadataExt,
-    path::Path,
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::{Path, PathBuf},
     process::Stdio,
     time::{Duration, Instant},
 };
@@ -43,17 +43,33 @@ async fn runtime(program: &str) -> Option<(tempfile::TempDir, OciRuntime)> {
         return None;
     }
     let folder = tempfile::tempdir().unwrap();
-    let runtime = OciRuntime::new(program, LayerStore::open(folder.path()).unwrap());
-    match try_out(&runtime, &Context::new()).await {
+    let store = LayerStore::open(folder.path()).unwrap();
+    let mut runtime = OciRuntime::new(program, store.clone());
+    let mut tried = try_out(&runtime, &Context::new()).await;
+    let is_root = rustix::process::geteuid().is_root();
+    if is_root && tried.as_ref().is_err_and(|error| error.to_string().contains("hybrid mode")) {
+        runtime = OciRuntime::new(without_groups_of_version_2(program, folder.path()), store);
+        tried = try_out(&runtime, &Context::new()).await;
+    }
+    match tried {
         Ok(_) => Some((folder, runtime)),
         Err(error) => {
-            // crun does not start beside controllers of version 2; `.ci/run` hides them from it.
-            let excused = !rustix::process::geteuid().is_root() || error.to_string().contains("hybrid mode");
-            assert!(excused, "{error}");
+            assert!(!is_root, "{error}");
             eprintln!("skipped: {error}");
             None
         }
     }
+}
+
+/// The program in a view of the machine where control groups of version 2 have no controllers: beside those of version 1,
+/// crun does not start.
+fn without_groups_of_version_2(program: &str, folder: &Path) -> PathBuf {
+    let wrapper = folder.join(program);
+    let hide = "mount -t tmpfs none /sys/fs/cgroup/unified";
+    let script = format!("#!/bin/sh\nexec unshare --mount sh -c '{hide} && exec \"$0\" \"$@\"' {program} \"$@\"\n");
+    fs::write(&wrapper, script).unwrap();
+    fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).unwrap();
+    wrapper
 }
 
 fn shell(script: &str) -> Command {
