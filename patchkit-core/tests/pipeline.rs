@@ -58,8 +58,12 @@ impl Scanner for Scans {
         let fix = FixState::Fixed(Version::new("semver", "2").unwrap());
         let finding = Finding::new("CVE-2026-0001".parse().unwrap(), purl, Severity::High, fix, "toy");
         let patched = image.config().labels().contains_key("patched");
+        let until = (self.answer == Some("suppresses")).then_some(EXCEPTED_UNTIL);
+        let text = String::new;
+        let suppressed =
+            until.map(|_| Suppressed { finding: finding.clone(), by: text(), reason: text(), source: text(), until });
         let findings = if patched { vec![] } else { vec![finding] };
-        Ok(ScanReport { findings, ..ScanReport::of(image) })
+        Ok(ScanReport { findings, suppressed: suppressed.into_iter().collect(), ..ScanReport::of(image) })
     }
 }
 
@@ -204,6 +208,7 @@ async fn put(
 #[derive(Clone, Debug, Default)]
 struct Case {
     calls: Calls,
+    scanner: Option<&'static str>,
     patcher: Option<&'static str>,
     verifier: Option<&'static str>,
     gate: Option<&'static str>,
@@ -215,7 +220,7 @@ impl Case {
     fn pipeline(&self) -> Pipeline<Released> {
         let calls = || self.calls.clone();
         Pipeline::new()
-            .scan(Scans { calls: calls(), answer: None })
+            .scan(Scans { calls: calls(), answer: self.scanner })
             .patch(Patches { calls: calls(), answer: self.patcher })
             .verify(Verifies { calls: calls(), answer: self.verifier })
             .approve(Decides { calls: calls(), answer: self.gate })
@@ -287,6 +292,15 @@ async fn what_rests_on_an_exception_is_asked_again_once_that_has_ended() {
     clock.advance(Duration::from_secs(1));
     case.run_in(&stored, &cx).await.unwrap();
     assert_eq!(case.calls.seen(), [2, 2, 2, 2, 3], "the verifier was asked again");
+
+    let case = Case { scanner: Some("suppresses"), ..Case::default() };
+    let clock = ManualClock::at(EXCEPTED_UNTIL - Duration::from_secs(1));
+    let cx = Context::new().with_clock(Arc::new(clock.clone()));
+    case.run_in(&stored, &cx).await.unwrap();
+    case.run_in(&stored, &cx).await.unwrap();
+    clock.advance(Duration::from_secs(1));
+    case.run_in(&stored, &cx).await.unwrap();
+    assert_eq!(case.calls.seen(), [4, 2, 2, 1, 3], "the scanner was asked again");
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use crate::{Context, Digest, Entry, Ledger, Plan, PluginInfo, Record, Result, ScanReport, Verdict};
+use crate::{Context, Digest, Entry, Ledger, PluginInfo, Record, Result};
 
 /// How many entries of a ledger are read at once.
 const PAGE: usize = 256;
@@ -28,28 +28,6 @@ pub(super) struct Key<'a> {
 impl Key<'_> {
     fn digest(&self) -> Digest {
         Digest::of(serde_json::to_vec(self).expect("a key has only string keys"))
-    }
-}
-
-/// A result that can be taken from the record.
-pub(super) trait Recorded: Serialize + DeserializeOwned {
-    /// When it stops counting, where it does.
-    fn counts_until(&self) -> Option<Timestamp> {
-        None
-    }
-}
-
-impl Recorded for Plan {}
-
-impl Recorded for ScanReport {
-    fn counts_until(&self) -> Option<Timestamp> {
-        self.counts_until()
-    }
-}
-
-impl Recorded for Verdict {
-    fn counts_until(&self) -> Option<Timestamp> {
-        self.counts_until()
     }
 }
 
@@ -76,14 +54,15 @@ impl Journal {
     }
 
     /// The recorded result for the key, where it still counts, or the one that the future makes, which then is recorded.
-    pub(super) async fn recall<T: Recorded>(
+    pub(super) async fn recall<T: Serialize + DeserializeOwned>(
         &self,
         key: Key<'_>,
         subject: Digest,
         cx: &Context,
+        counts_until: impl Fn(&T) -> Option<Timestamp>,
         make: impl Future<Output = Result<T>> + Send,
     ) -> Result<T> {
-        let counts = |result: &T| result.counts_until().is_none_or(|end| cx.now() < end);
+        let counts = |result: &T| counts_until(result).is_none_or(|end| cx.now() < end);
         if let Some(result) = self.recalled(&key).filter(counts) {
             return Ok(result);
         }

@@ -31,7 +31,7 @@ impl<S: Scanner> Scan<S> {
     async fn one(&self, image: &Image, scope: &Scope<'_>) -> Result<ScanReport> {
         let key = Key { stage: "scan", plugin: self.0.info(), input: *image.digest() };
         let scan = async { Ok(self.0.scan(image, scope.cx).await?.sorted()) };
-        scope.journal.recall(key, *image.digest(), scope.cx, scan).await
+        scope.journal.recall(key, *image.digest(), scope.cx, ScanReport::counts_until, scan).await
     }
 }
 
@@ -61,7 +61,7 @@ impl<P: Patcher> Plans<P> {
         let name = plugin.name.clone();
         let plan = async { self.0.plan(image, report, scope.cx).await };
         let key = Key { stage: "plan", plugin, input };
-        let plan = scope.journal.recall(key, *image.digest(), scope.cx, plan).await?;
+        let plan = scope.journal.recall(key, *image.digest(), scope.cx, |_| None, plan).await?;
         covers_each_finding_once(&plan, report).map_err(|error| error.by(name).on(image.digest()))?;
         Ok(plan)
     }

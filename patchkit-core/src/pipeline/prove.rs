@@ -45,7 +45,7 @@ async fn verdict(verifier: &impl Verifier, patched: &Patched, scope: &Scope<'_>)
     let name = plugin.name.clone();
     let key = Key { stage: "verify", plugin, input: proven_about(patched) };
     let verify = async { verifier.verify(patched, scope.cx).await };
-    let verdict = scope.journal.recall(key, subject, scope.cx, verify).await?;
+    let verdict = scope.journal.recall(key, subject, scope.cx, Verdict::counts_until, verify).await?;
     if verdict.subject != subject {
         let message = format!("the verdict is about {}", verdict.subject);
         return Err(Error::unexpected(message).by(name).on(subject).into());

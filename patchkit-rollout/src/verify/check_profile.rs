@@ -35,9 +35,8 @@ pub struct CheckProfile {
     scripts: Scripts,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-#[derive(Default)]
 struct Raw {
     require: Vec<Check>,
     ignore: Vec<Check>,

@@ -23,8 +23,8 @@ const PATCH_LABELS: &str = "dev.patchkit.";
 ///
 /// A plan changes packages, so every field of the configuration must say what it said (OCI image specification, "Image
 /// Configuration"; Docker's health check, shell and triggers are not in it, and count too). Labels may be added, and those
-/// under `dev.patchkit.` changed. Values are compared by their meaning: a field that is empty and one
-/// that is not there are the same, and so are environments in another order. Of the environment only names are printed.
+/// under `dev.patchkit.` changed. Values are compared by their meaning: a field that is empty and one that is not there are
+/// the same, and so are environments in another order. Of the environment only names are printed.
 ///
 /// The files must fit, too: the programs that entrypoint and command name are still there and can be run, the user still
 /// has its number, and the working directory is one. What did not fit before the patch is listed, but holds.

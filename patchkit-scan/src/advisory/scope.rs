@@ -305,6 +305,7 @@ mod tests {
             assert_eq!(Scope::new("Debian", Some(release)).release(), Some(name), "{release}");
         }
         assert_eq!(Scope::new("Ubuntu", Some("22.04")).to_string(), "ubuntu 22.04");
+        assert_eq!(Scope::new("Ubuntu", Some("cosmic")).release(), Some("18.10"));
     }
 
     #[test]
